@@ -343,9 +343,7 @@ class Change:
         )
 
     def __bool__(self) -> bool:
-        return bool(
-            self.folders or self.messages or self.mailboxes or self.arrived or self.rejected or self.outbox
-        )
+        return bool(self.folders or self.messages or self.mailboxes or self.arrived or self.rejected or self.outbox)
 
 
 class Phase(enum.StrEnum):
