@@ -1,0 +1,81 @@
+"""From a mailbox in the settings to a live connection. Used by the command line and the interface, nobody else.
+
+Nothing heavy is imported until a connection is really made: httpx alone costs 200 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from crmmail import config
+from crmmail.errors import SettingsError
+from crmmail.i18n import _
+from crmmail.model import Capabilities, Mailbox
+
+if TYPE_CHECKING:
+    from crmmail.auth.session import Session
+    from crmmail.auth.tokens import TokenStore
+    from crmmail.remotes import Remote
+    from crmmail.store import Store
+
+CAPABILITIES = {
+    "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True),
+    # No favorites on Outlook: the product this one replaces has none there, and Outlook's flag is a task, not a star.
+    "outlook": Capabilities(labels=False, favorites=False, archive=True, trash=True, delete_forever=True),
+}
+
+
+def listed(settings: config.Settings) -> list[Mailbox]:
+    """The connected mailboxes, in the order of the settings file."""
+    return [
+        Mailbox(name, box.provider, box.address, box.name or box.address, box.color, CAPABILITIES[box.provider], index)
+        for index, (name, box) in enumerate(settings.mailboxes.items())
+    ]
+
+
+def register(store: Store, settings: config.Settings) -> None:
+    """Tell the store which mailboxes there are; those no longer in the settings leave it."""
+    wanted = listed(settings)
+    for known in store.mailboxes():
+        if known.id not in settings.mailboxes:
+            store.unregister(known.id)
+    for mailbox in wanted:
+        store.register(mailbox)
+
+
+def tokens(place: config.Profile, settings: config.Settings) -> TokenStore:
+    """Where this profile keeps its secrets, as chosen at the first sign-in."""
+    from crmmail.auth.tokens import TokenStore
+
+    return TokenStore.open(place.data_dir, profile=place.name, choice=settings.token_store)
+
+
+def session(place: config.Profile, settings: config.Settings, name: str) -> Session:
+    """The session of the mailbox `name`. Raises AuthRequired when nobody has signed in."""
+    from crmmail.auth import session_for
+
+    box = settings.mailboxes.get(name)
+    if box is None:
+        raise SettingsError(
+            _("There is no mailbox called “{name}”.").format(name=name),
+            next_step=_("`crmmail mailboxes` lists those there are."),
+        )
+    return session_for(name, box, tokens(place, settings))
+
+
+def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mailbox], Remote]:
+    """What the sync engine calls to reach a mailbox's server."""
+
+    def connect(mailbox: Mailbox) -> Remote:
+        box = settings.mailboxes[mailbox.id]
+        ticket = session(place, settings, mailbox.id)
+        if box.provider == "gmail":
+            from crmmail.remotes.gmail import Gmail
+
+            return Gmail.from_settings(mailbox.id, box, ticket)
+        from crmmail.remotes.graph import Graph
+
+        return Graph.from_settings(mailbox.id, box, ticket)
+
+    return connect

@@ -1,0 +1,407 @@
+"""The verbs of the interface in the shell: list, show, trash, undo, sync, connect, ...
+
+Output is made for pipes: one line a message, or JSON (docs/using.md describes it); words go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from crmmail import config, i18n, mailboxes, model
+from crmmail.errors import CrmMailError, ProfileBusy, SettingsError
+from crmmail.i18n import _, ngettext
+from crmmail.ops import Verb
+
+if TYPE_CHECKING:
+    from crmmail.store import Store
+
+CONFIRM_BY_COUNT = 20  # above this many, the number itself must be typed, as in the interface
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out `options` (cli.build_parser) on its profile; returns the exit code."""
+    place = config.profile(options.profile).make()
+    settings = config.load(place)
+    if not options.lang and settings.language:
+        i18n.use(settings.language)
+    match options.command:
+        case None:
+            return _open(place, settings, options)
+        case "mailboxes":
+            return _mailboxes(place, settings, options)
+        case "connect":
+            return _connect(place, settings, options)
+        case "disconnect":
+            return _disconnect(place, settings, options)
+        case "sync":
+            return _sync(place, settings, options)
+        case "list":
+            return _list(place, settings, options)
+        case "show":
+            return _show(place, settings, options)
+        case "outbox":
+            return _outbox(place, settings, options)
+        case "undo" | "redo":
+            return _undo(place, settings, options)
+        case verb:
+            return _perform(place, settings, options, Verb(verb))
+
+
+@contextmanager
+def opened(place: config.Profile, settings: config.Settings, *, readonly: bool = False) -> Iterator[Store]:
+    """The profile's store, its mailboxes registered, closed afterwards."""
+    from crmmail.store import Store
+
+    store = Store.open(place.data_dir, readonly=readonly)
+    try:
+        if not readonly:
+            mailboxes.register(store, settings)
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def read(place: config.Profile, settings: config.Settings) -> Iterator[Store]:
+    """A store to read from: also while the program itself is open on the profile."""
+    try:
+        with opened(place, settings) as store:
+            yield store
+    except ProfileBusy:
+        with opened(place, settings, readonly=True) as store:
+            yield store
+
+
+def _open(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError(
+            _("crmmail needs a terminal to open in."),
+            next_step=_("In a script use `crmmail list`, `crmmail show` and the other commands."),
+        )
+    from crmmail.tui import app
+
+    return app.start(place, settings, lang=options.lang)
+
+
+def _mailboxes(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    with read(place, settings) as store:
+        statuses = store.statuses()
+        found = [_mailbox_json(place, settings, box, statuses.get(box.id)) for box in mailboxes.listed(settings)]
+    if options.json:
+        return _print_json(found)
+    if not found:
+        _say(_("No mailbox yet. `crmmail connect gmail` or `crmmail connect outlook` connects one."))
+        return 1
+    for item in found:
+        print(f"{item['id']}\t{item['provider']}\t{item['address']}\t{item['state']}\t{item['session']}")
+    return 0
+
+
+def _mailbox_json(
+    place: config.Profile, settings: config.Settings, box: model.Mailbox, status: model.Status | None
+) -> dict[str, Any]:
+    try:
+        state = mailboxes.session(place, settings, box.id).describe()
+        session, age = str(state.state), state.renewed_at
+    except CrmMailError as error:
+        session, age = error.title, 0.0
+    return {
+        "id": box.id,
+        "provider": box.provider,
+        "address": box.address,
+        "state": str(status.phase) if status else str(model.Phase.IDLE),
+        "sentence": status.sentence if status else "",
+        "synced": _moment(status.at * 1000) if status and status.at else None,
+        "session": session,
+        "session_renewed": _moment(age * 1000) if age else None,
+    }
+
+
+def _connect(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail.auth import console
+
+    name = console.connect(place, settings, options)
+    _say(_("Connected. `crmmail` opens it; `crmmail sync --once` downloads it from a script."))
+    print(name)
+    return 0
+
+
+def _disconnect(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    if options.name not in settings.mailboxes:
+        raise SettingsError(
+            _("There is no mailbox called “{name}”.").format(name=options.name),
+            next_step=_("`crmmail mailboxes` lists those there are."),
+        )
+    with opened(place, settings) as store:
+        mailboxes.tokens(place, settings).forget(options.name)
+        store.unregister(options.name)
+        with config.update(place) as changed:
+            del changed.mailboxes[options.name]
+    _say(_("{name} is forgotten here; nothing was changed on its server.").format(name=options.name))
+    return 0
+
+
+def _sync(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail.sync import engine
+
+    wanted = [box for box in mailboxes.listed(settings) if options.mailbox in ("", box.id)]
+    if not wanted:
+        raise SettingsError(_("There is no mailbox to catch up with."), next_step=_("`crmmail connect` connects one."))
+    with opened(place, settings) as store:
+        if options.once:
+            engine.run_once(store, mailboxes.connector(place, settings), wanted)
+        else:
+            _sync_until_interrupted(engine.Engine(store, mailboxes.connector(place, settings)), wanted)
+        statuses = store.statuses()
+    said = [_status_json(box, statuses.get(box.id)) for box in wanted]
+    if options.json:
+        _print_json(said)
+    for item in [] if options.json else said:
+        print(f"{item['id']}\t{item['state']}\t{item['sentence']}")
+    return 0 if all(item["state"] in (model.Phase.SYNCED, model.Phase.IDLE) for item in said) else 6
+
+
+def _sync_until_interrupted(engine: Any, wanted: list[model.Mailbox]) -> None:
+    engine.start(wanted)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        engine.stop()
+
+
+def _status_json(box: model.Mailbox, status: model.Status | None) -> dict[str, Any]:
+    return {
+        "id": box.id,
+        "state": str(status.phase) if status else str(model.Phase.IDLE),
+        "sentence": status.sentence if status else "",
+        "next_step": status.next_step if status else "",
+        "missing": dict(status.missing) if status else {},
+    }
+
+
+def _list(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    with read(place, settings) as store:
+        query = model.Query(options.mailbox, options.folder, options.search)
+        if options.mailbox and options.mailbox not in settings.mailboxes:
+            raise SettingsError(
+                _("There is no mailbox called “{name}”.").format(name=options.mailbox),
+                next_step=_("`crmmail mailboxes` lists those there are."),
+            )
+        rows = _rows(store, settings, query, options.limit)
+    if options.json:
+        return _print_json([row_json(row) for row in rows])
+    for row in rows:
+        print(_row_line(row))
+    return 0
+
+
+def _rows(store: Store, settings: config.Settings, query: model.Query, limit: int) -> list[model.Row]:
+    """A folder's newest rows; without a mailbox, the same role in all of them."""
+    if query.mailbox or query.folder == model.Role.INBOX:
+        return list(store.window(query, 0, limit))
+    found: list[model.Row] = []
+    for name in settings.mailboxes:
+        found += store.window(model.Query(name, query.folder, query.text), 0, limit)
+    return sorted(found, key=lambda row: -row.id)[:limit]
+
+
+def _row_line(row: model.Row) -> str:
+    from crmmail.tui.format import cells
+
+    marks = ("●" if row.unread else " ") + ("★" if row.starred else " ")
+    return f"{row.id}  {marks} {_moment(row.received_ms)[:16]}  {cells(row.sender, 24)}  {row.subject}"
+
+
+def row_json(row: model.Row) -> dict[str, Any]:
+    """A message in a list, as `crmmail list --json` documents it."""
+    return {
+        "id": row.id,
+        "mailbox": row.mailbox,
+        "thread": row.thread,
+        "from": {"name": row.sender, "email": row.sender_email},
+        "subject": row.subject,
+        "snippet": row.snippet,
+        "received": _moment(row.received_ms),
+        "unread": row.unread,
+        "favorite": row.starred,
+        "attachments": row.has_attachments,
+        "waiting": row.pending,
+        "account": row.account or None,
+    }
+
+
+def _show(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    with read(place, settings) as store:
+        message = store.message(options.id)
+        raw = store.raw(options.id) if options.raw else None
+    if message is None:
+        raise _no_message(options.id)
+    if options.raw:
+        if raw is None:
+            raise SettingsError(
+                _("Message {id} is not downloaded yet.").format(id=options.id),
+                next_step=_("`crmmail sync --once` downloads it."),
+            )
+        sys.stdout.buffer.write(raw)
+        return 0
+    if options.json:
+        return _print_json(message_json(message))
+    print(_as_text(message))
+    return 0
+
+
+def message_json(message: model.Message) -> dict[str, Any]:
+    """A whole message, as `crmmail show --json` documents it."""
+    headers, body = message.headers, message.body
+    people = {name: [vars_of(one) for one in getattr(headers, name)] for name in ("to", "cc", "bcc", "reply_to")}
+    return {
+        **row_json(message.row),
+        "from": vars_of(headers.sender),
+        **people,
+        "message_id": headers.message_id,
+        "in_reply_to": headers.in_reply_to,
+        "references": list(headers.references),
+        "folders": sorted(message.state.folders),
+        "size": message.size,
+        "downloaded": body is not None,
+        "text": body.text if body else None,
+        "links": [{"number": link.number, "url": link.url, "host": link.host} for link in body.links] if body else [],
+        "attachment_list": [
+            {"part": item.part, "name": item.name, "type": item.content_type, "size": item.size}
+            for item in (body.attachments if body else ())
+        ],
+        "warnings": list(body.flags) if body else [],
+    }
+
+
+def vars_of(address: model.Address) -> dict[str, str]:
+    """An address as JSON."""
+    return {"name": address.name, "email": address.email}
+
+
+def _as_text(message: model.Message) -> str:
+    headers = message.headers
+    lines = [(_("From"), [headers.sender]), (_("To"), headers.to), (_("Cc"), headers.cc)]
+    shown = [f"{label}: " + ", ".join(_person(one) for one in people) for label, people in lines if people]
+    shown.append(f"{_('Date')}: {_moment(message.row.received_ms)}")
+    shown.append(f"{_('Subject')}: {headers.subject}")
+    text = message.body.text if message.body else _("(not downloaded yet)")
+    return "\n".join([*shown, "", text])
+
+
+def _person(address: model.Address) -> str:
+    if not address.email:
+        return address.name or _("(invalid address)")
+    return f"{address.name} <{address.email}>" if address.name else address.email
+
+
+def _perform(place: config.Profile, settings: config.Settings, options: argparse.Namespace, verb: Verb) -> int:
+    with opened(place, settings) as store:
+        known = store.states(options.ids)
+        missing = [one for one in options.ids if one not in known]
+        if missing:
+            raise _no_message(missing[0])
+        if verb is Verb.DELETE and not options.yes:
+            _confirm_deletion(len(options.ids))
+        act = store.perform(verb, options.ids)
+    if act is None:
+        _say(_("Nothing to do: that does not apply to any of these messages."))
+        return 1
+    return _acted(act, options)
+
+
+def _confirm_deletion(count: int) -> None:
+    question = ngettext(
+        "Delete {count} message permanently? This cannot be undone.",
+        "Delete {count} messages permanently? This cannot be undone.",
+        count,
+    ).format(count=count)
+    expected = str(count) if count > CONFIRM_BY_COUNT else _("yes")
+    hint = _("Type {word} to go on").format(word=expected)
+    if not sys.stdin.isatty():
+        raise SettingsError(question, next_step=_("Add --yes when you mean it."))
+    print(f"{question} {hint}: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().casefold() != expected.casefold():
+        raise SettingsError(_("Nothing was deleted."))
+
+
+def _undo(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    with opened(place, settings) as store:
+        act = store.undo() if options.command == "undo" else store.redo()
+    if act is None:
+        _say(_("There is nothing to undo.") if options.command == "undo" else _("There is nothing to redo."))
+        return 1
+    return _acted(act, options)
+
+
+def _acted(act: model.Act, options: argparse.Namespace) -> int:
+    if options.json:
+        return _print_json({"act": act.id, "verb": act.kind, "count": act.count, "state": act.state})
+    _say(
+        ngettext(
+            "{count} message: {verb}. It waits for the next synchronisation; `crmmail undo` takes it back.",
+            "{count} messages: {verb}. They wait for the next synchronisation; `crmmail undo` takes it back.",
+            act.count,
+        ).format(count=act.count, verb=options.command)
+    )
+    return 0
+
+
+def _outbox(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    if options.retry is not None or options.discard is not None:
+        with opened(place, settings) as store:
+            act = options.retry if options.retry is not None else options.discard
+            if act not in {op.act for op in store.outbox()}:
+                raise SettingsError(
+                    _("Nothing numbered {act} waits in the outbox.").format(act=act),
+                    next_step=_("`crmmail outbox` lists what does."),
+                )
+            (store.retry if options.retry is not None else store.discard)(act)
+        return 0
+    with read(place, settings) as store:
+        waiting = store.outbox()
+    if options.json:
+        return _print_json([_op_json(op) for op in waiting])
+    for op in waiting:
+        print(f"{op.act}\t{op.mailbox}\t{op.kind}\t{op.state}\t{op.error}")
+    return 0
+
+
+def _op_json(op: model.Op) -> dict[str, Any]:
+    return {
+        "act": op.act,
+        "mailbox": op.mailbox,
+        "message": op.remote_id,
+        "verb": op.kind,
+        "state": str(op.state),
+        "attempts": op.attempts,
+        "error": op.error or None,
+    }
+
+
+def _no_message(identifier: int) -> SettingsError:
+    return SettingsError(
+        _("There is no message {id}.").format(id=identifier), next_step=_("`crmmail list` shows the ids there are.")
+    )
+
+
+def _moment(milliseconds: float) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _print_json(value: Any) -> int:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
