@@ -60,7 +60,7 @@ MISSING_PART = "not installed here: "
 
 
 def part(name: str) -> None:
-    """Skip when the system part `name` (a program on the path) is missing; `.ci/run` turns such a skip into a failure."""
+    """Skip when the program `name` is not on the path; `.ci/run` turns such a skip into a failure."""
     if shutil.which(name) is None:
         pytest.skip(MISSING_PART + name)
 
