@@ -1,0 +1,392 @@
+"""One mailbox, one round: push what the user did, pull what the server has, fetch bodies. No thread, no waiting.
+
+`RemoteSync.step()` is complete in itself: the engine's thread, `crmmail sync --once` and the tests call the same
+thing. Whatever happens ends in an `Outcome` and a `Status` that was true when it was said.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crmmail.errors import CursorExpired, Rejected, RemoteError, ScopeRequired, Transient
+from crmmail.faultpoint import fault
+from crmmail.i18n import _, ngettext
+from crmmail.model import Incoming, Page, Phase, Status
+from crmmail.sync.decide import Decision, Move, decide
+from crmmail.sync.pace import Pace
+from crmmail.sync.pull import Circle, slices
+from crmmail.sync.push import Pusher
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from crmmail.remotes import Remote
+    from crmmail.store import Store
+
+BODIES = 10  # raw messages asked for at once: a user's act waits for no more than this
+REPAIR_EVERY = 3600.0  # seconds between two full readings for the sake of counts that differ
+RESYNCS = 3  # an hour for cursors the server forgot: one that forgets them all must not make us read for ever
+CLOCK_SLIP = 2.0  # seconds the time of day may fall behind before we say that it was set back
+
+log = logging.getLogger("crmmail.sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step came to. `wait`: seconds until the next is due; `more`: there is work left for right now.
+
+    `changed` counts messages whose row or body moved here, `pushed` those changed on the server.
+    """
+
+    phase: Phase
+    wait: float = 0.0
+    more: bool = False
+    pushed: int = 0
+    rejected: int = 0
+    changed: int = 0
+    sentence: str = ""
+    next_step: str = ""
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """What the running step has done so far."""
+
+    started: float
+    pushed: int = 0
+    rejected: int = 0
+    changed: int = 0
+    news: bool = False
+    filling: tuple[int, int] | None = None
+
+
+class RemoteSync:
+    """Keeps one mailbox and its server in agreement. `step` belongs to one thread; the rest may come from any.
+
+    `clock` is the time of day (shown, stored), `timer` a monotonic one that all waiting is measured by, so that a
+    clock set back delays nothing. `hold`: seconds during which the server wants no call of ours.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        remote: Remote,
+        clock: Callable[[], float] = time.time,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+        pace: Pace | None = None,
+        hold: float = 0.0,
+    ) -> None:
+        self.mailbox = remote.mailbox
+        self._store = store
+        self._remote = remote
+        self._clock = clock
+        self._timer = timer
+        self._rng = rng or random.Random()
+        self._pace = pace or Pace()
+        self._pusher = Pusher(store, remote, clock, self._rng)
+        self._wanted: deque[str] = deque()
+        self._without_body: set[str] = set()  # asked for and not given: gone there, or refused
+        self._begun = False
+        self._interrupted = False
+        self._held_until = timer() + hold if hold else 0.0
+        self._last = Outcome(Phase.IDLE)
+        self._failures = 0
+        self._reread = False  # the next pull reads everything again
+        self._reread_at: float | None = None  # on `timer`: the last time it did so for the counts
+        self._differed = False
+        self._heard_at = 0.0
+        self._expired: deque[float] = deque(maxlen=RESYNCS)  # on `timer`
+        self._slip = clock() - timer()
+
+    # From any thread
+
+    def want(self, remote_id: str) -> None:
+        """Fetch the body of `remote_id` before all others."""
+        self._wanted.append(remote_id)
+
+    def lively(self) -> None:
+        """The user is at work: ask the server more often again."""
+        self._pace = self._pace.lively()
+
+    def interrupt(self) -> None:
+        """End the running step at the next page; further ones do nothing until `resume`."""
+        self._interrupted = True
+
+    def resume(self) -> None:
+        """Go on after an interruption, a new sign-in or a consent: waits that only the user ends are over."""
+        self._interrupted = False
+        if self._last.phase in (Phase.SIGN_IN, Phase.PAUSED, Phase.ERROR):
+            self._held_until = 0.0
+        self._begun = False
+
+    @property
+    def told_to_wait(self) -> float:
+        """Seconds the server asked us to stay away for, still to come: a new connection must keep them too."""
+        return max(0.0, self._held_until - self._timer()) if self._last.phase is Phase.WAITING else 0.0
+
+    @property
+    def scope_wanted(self) -> str:
+        """The permission an act of the user's waits for, '' when none does."""
+        return self._pusher.consent.scope if self._pusher.consent else ""
+
+    # From the one thread
+
+    def step(self) -> Outcome:
+        """One round. Never raises for what a server, the network or the disk does; see `Outcome.error`."""
+        held = self._held_until - self._timer()
+        if self._interrupted or held > 0:
+            return Outcome(
+                self._last.phase,
+                max(held, 0.0),
+                sentence=self._last.sentence,
+                next_step=self._last.next_step,
+                error=self._last.error,
+            )
+        work = _Round(self._timer())
+        try:
+            self._begin()
+            self._greet()
+            self._attend(work)
+            exhausted = self._pull(work)
+            more = self._fetch(work) if exhausted else True
+            self._last = self._settle(work, more)
+        except Exception as error:  # noqa: BLE001 - the edge: everything becomes a status, nothing ends the thread
+            self._last = self._trouble(error, work)
+        return self._last
+
+    def _begin(self) -> None:
+        slip = self._clock() - self._timer()
+        if not self._begun:
+            self._pusher.begin()
+            self._pusher.due_now()
+            self._without_body.clear()
+            self._begun = True
+        elif slip < self._slip - CLOCK_SLIP:
+            self._pusher.due_now(beyond=self._clock())
+        self._slip = slip
+
+    def _greet(self) -> None:
+        """Say that something goes on, the first time; later rounds are silent until they have something to tell."""
+        if not self._heard_at and not self._failures:
+            self._say(Phase.SYNCING if self._store.cursor(self.mailbox) else Phase.FILLING)
+
+    def _stopping(self) -> bool:
+        return self._interrupted
+
+    def _attend(self, work: _Round) -> None:
+        """What the user waits for goes before everything else: a body to read, then acts to carry out."""
+        self._fetch_wanted(work)
+        pushed = self._pusher.push(self._stopping)
+        work.pushed += pushed.done
+        work.rejected += pushed.rejected
+
+    # Pull
+
+    def _pull(self, work: _Round) -> bool:
+        """Everything the server has to tell; False when it was interrupted."""
+        cursor = "" if self._reread else self._store.cursor(self.mailbox)
+        try:
+            return self._read(cursor, work)
+        except CursorExpired as error:
+            if not cursor:
+                raise
+            self._count_expiry(error)
+            self._reread = True
+            return self._read("", work)
+
+    def _count_expiry(self, error: CursorExpired) -> None:
+        log.info("%s: cursor expired%s, reading everything again", self.mailbox, _code(error))
+        now = self._timer()
+        often = len(self._expired) == RESYNCS and now - self._expired[0] < REPAIR_EVERY
+        self._expired.append(now)
+        if often:
+            raise Transient(_("The server keeps forgetting what it told us."), retry_after=REPAIR_EVERY) from error
+
+    def _read(self, cursor: str, work: _Round) -> bool:
+        circle = Circle()
+        with closing(self._pages(cursor)) as pages:
+            for page in pages:
+                circle.check(page)
+                self._take(page, work)
+                self._reread = False
+                self._attend(work)
+                if self._interrupted:
+                    return False
+        return True
+
+    def _pages(self, cursor: str) -> Generator[Page, None, None]:
+        yield from self._remote.changes(cursor, lambda ids: self._store.known(self.mailbox, ids))
+
+    def _take(self, page: Page, work: _Round) -> None:
+        resting = self._store.cursor(self.mailbox)
+        for piece in slices(page, resting):
+            fault("pull.received")
+            change = self._store.ingest(self.mailbox, piece)
+            fault("pull.ingested")
+            work.changed += len(change.messages)
+            work.news = work.news or bool(change.arrived)
+            time.sleep(0)
+        if page.progress and not page.complete:
+            work.filling = page.progress
+            self._say(Phase.FILLING, done=page.progress[0], total=page.progress[1])
+
+    # Bodies
+
+    def _fetch_wanted(self, work: _Round) -> None:
+        wanted: list[str] = []
+        while self._wanted:
+            wanted.append(self._wanted.popleft())
+        if wanted:
+            missing = set(wanted) - self._store.known(self.mailbox, wanted)
+            self._fetch_these([remote_id for remote_id in dict.fromkeys(wanted) if remote_id in missing], work)
+
+    def _fetch(self, work: _Round) -> bool:
+        """Bodies not here yet, newest first, until the next pull is due; True when some are left."""
+        while not self._interrupted:
+            ids = self._unfetched()
+            if not ids:
+                return False
+            if self._timer() - work.started > self._pace.shortest:
+                return True
+            self._fetch_these(ids, work)
+            self._attend(work)
+        return True
+
+    def _unfetched(self) -> list[str]:
+        ids = self._store.unfetched(self.mailbox, BODIES + len(self._without_body))
+        return [remote_id for remote_id in ids if remote_id not in self._without_body][:BODIES]
+
+    def _fetch_these(self, remote_ids: Sequence[str], work: _Round) -> None:
+        if not remote_ids:
+            return
+        got: list[Incoming] = []
+        try:
+            with closing(self._bodies(remote_ids)) as bodies:
+                got.extend(bodies)
+        except Rejected:
+            for remote_id in remote_ids if len(remote_ids) > 1 else ():
+                self._fetch_these([remote_id], work)
+        if got:
+            self._take(Page(self._store.cursor(self.mailbox), tuple(got)), work)
+        self._without_body |= set(remote_ids) - self._store.known(self.mailbox, remote_ids)
+
+    def _bodies(self, remote_ids: Sequence[str]) -> Generator[Incoming, None, None]:
+        yield from self._remote.bodies(remote_ids)
+
+    # What is said
+
+    def _settle(self, work: _Round, more: bool) -> Outcome:
+        """The round went well: say how local copy and server compare."""
+        self._failures = 0
+        self._heard_at = self._clock()
+        busy = work.news or work.pushed or work.filling
+        self._pace = self._pace.lively() if busy else self._pace.quiet()
+        if self._interrupted:
+            return self._outcome(work, self._last.phase, more=True)
+        waiting = len(self._pusher.pending())
+        missing = {key: count for key, count in self._store.missing(self.mailbox).items() if count}
+        phase, sentence, next_step = self._verdict(waiting, missing, more)
+        self._say(phase, sentence, next_step, missing=missing)
+        self._schedule_repair(bool(missing) and not waiting and not more)
+        wait = 0.0 if more else self._pace.shortest if missing or waiting else self._pace.interval
+        return self._outcome(work, phase, wait, more, sentence, next_step, self._pusher.consent)
+
+    def _verdict(self, waiting: int, missing: dict[str, int], more: bool) -> tuple[Phase, str, str]:
+        if self._pusher.consent is not None:
+            return Phase.SIGN_IN, self._pusher.consent.sentence, self._pusher.consent.next_step
+        if waiting:
+            text = ngettext("{count} change waits for the server.", "{count} changes wait for the server.", waiting)
+            return Phase.SYNCING, text.format(count=waiting), ""
+        if missing:
+            count = sum(abs(number) for number in missing.values())
+            text = ngettext(
+                "{count} message differs from what the server counts.",
+                "{count} messages differ from what the server counts.",
+                count,
+            )
+            return Phase.SYNCING, text.format(count=count), _("crmmail checks again by itself.")
+        if more:
+            return Phase.SYNCING, _("Messages are here; their texts are being downloaded."), ""
+        return Phase.SYNCED, "", ""
+
+    def _schedule_repair(self, differs: bool) -> None:
+        """Counts that still differ at a second look call for a full reading, once an hour at most."""
+        now = self._timer()
+        rested = self._reread_at is None or now - self._reread_at >= REPAIR_EVERY
+        if differs and self._differed and rested:
+            self._reread, self._reread_at = True, now
+        self._differed = differs
+
+    def _trouble(self, error: Exception, work: _Round) -> Outcome:
+        """The round ended early: keep the queue, say why, wait as `decide` says."""
+        if self._interrupted:
+            return self._outcome(work, self._last.phase, more=True)
+        decision = decide(error, self._failures, self._clock(), self._rng.random())
+        note(self.mailbox, error, decision)
+        self._failures += 1
+        self._held_until = self._timer() + decision.wait if decision.held else 0.0
+        self._reread = self._reread or decision.move is Move.RESYNC
+        self._say(decision.phase, decision.sentence, decision.next_step, retry_at=decision.at)
+        if isinstance(error, ScopeRequired):
+            self._pusher.consent = error
+        return self._outcome(
+            work, decision.phase, decision.wait, sentence=decision.sentence, next_step=decision.next_step, error=error
+        )
+
+    def _outcome(
+        self,
+        work: _Round,
+        phase: Phase,
+        wait: float = 0.0,
+        more: bool = False,
+        sentence: str = "",
+        next_step: str = "",
+        error: BaseException | None = None,
+    ) -> Outcome:
+        return Outcome(phase, wait, more, work.pushed, work.rejected, work.changed, sentence, next_step, error)
+
+    def _say(
+        self,
+        phase: Phase,
+        sentence: str = "",
+        next_step: str = "",
+        *,
+        done: int = 0,
+        total: int = 0,
+        retry_at: float = 0.0,
+        missing: dict[str, int] | None = None,
+    ) -> None:
+        self._store.say(
+            Status(self.mailbox, phase, sentence, next_step, done, total, self._heard_at, retry_at, dict(missing or {}))
+        )
+
+
+def note(mailbox: str, error: Exception, decision: Decision) -> None:
+    """Log `error` by class, status and place: its text may hold what a server said, which may hold anything."""
+    if decision.expected:
+        log.info("%s: %s%s, %s in %.1f s", mailbox, type(error).__name__, _code(error), decision.move, decision.wait)
+        return
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    log.error("%s: unexpected %s at %s", mailbox, type(error).__name__, places)
+
+
+def _code(error: Exception) -> str:
+    """Status and reason of a server's answer for the log, of the reason no more than a word."""
+    if not isinstance(error, RemoteError):
+        return ""
+    word = re.match(r"[\w.-]{0,48}", error.reason)
+    return f" ({error.status} {word.group() if word else ''})".replace(" )", ")")
