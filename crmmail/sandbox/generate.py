@@ -50,7 +50,7 @@ def plan(
     portuguese: float = 0.7,
     clock: Callable[[], float] = time.time,
 ) -> list[Letter]:
-    """`count` letters, newest first, about `portuguese` of them in that language where the sender leaves a choice."""
+    """`count` letters, newest first; `portuguese` is the share of conversations with the outside in that language."""
     people, now = world(seed, owner), int(clock())
     span = min(LONGEST_SPAN, max(10 * DAY, count * DAY // MESSAGES_A_DAY))
     letters: list[Letter] = []
@@ -113,7 +113,7 @@ def _thread(
     cast = _cast(rng, kind, "pt" if rng.random() < portuguese else "en", people)
     us = (people.owner, *cast.us)
     sent = _times(rng, start, now, min(cast.length, LONGEST_THREAD))
-    senders = tuple(_sender(rng, kind, position, us, cast.them, people) for position in range(len(sent)))
+    senders = tuple(_sender(rng, kind, position, us, cast, people) for position in range(len(sent)))
     them, company = cast.them, cast.company
     return Thread(seed, number, kind, cast.language, cast.topic, us, them, sent, senders, company, cast.call)
 
@@ -121,7 +121,7 @@ def _thread(
 def _cast(rng: random.Random, kind: str, language: str, people: World) -> Cast:
     match kind:
         case "customer":
-            return _customer(rng, people)
+            return _customer(rng, language, people)
         case "internal":
             them = tuple(rng.sample(people.staff, rng.choice((1, 2, 4))))
             length = 1 + int(rng.expovariate(0.5))
@@ -136,19 +136,20 @@ def _cast(rng: random.Random, kind: str, language: str, people: World) -> Cast:
             topic = _single(rng.choice(phrases.DRAFTS))
             return Cast("pt", (rng.choice(people.accounts).contacts[0],), topic)
         case _:
-            return _bulk(rng, kind, people)
+            return _bulk(rng, kind, language, people)
 
 
-def _customer(rng: random.Random, people: World) -> Cast:
-    account = people.accounts[bisect(people.weights, rng.random() * people.weights[-1])]
+def _customer(rng: random.Random, language: str, people: World) -> Cast:
+    weights = people.weights[language]
+    account = people.customers[language][bisect(weights, rng.random() * weights[-1])]
     them = tuple(rng.sample(account.contacts, min(len(account.contacts), rng.choice((1, 1, 2)))))
     us = tuple(rng.sample(people.staff, rng.choice((0, 0, 1, 2))))
-    topic = rng.choice(phrases.CUSTOMER[account.language])
-    return Cast(account.language, them, topic, 1 + int(rng.expovariate(0.4)), us, account.name)
+    topic = rng.choice(phrases.CUSTOMER[language])
+    return Cast(language, them, topic, 1 + int(rng.expovariate(0.4)), us, account.name)
 
 
-def _bulk(rng: random.Random, kind: str, people: World) -> Cast:
-    sender, _, language = rng.choice([entry for entry in people.bulk if entry[1] == kind])
+def _bulk(rng: random.Random, kind: str, language: str, people: World) -> Cast:
+    sender = rng.choice([sender for sender, of_kind, tongue in people.bulk if (of_kind, tongue) == (kind, language)])
     if kind == "list":
         return Cast(language, (sender,), rng.choice(bulk_phrases.LISTS[language]), rng.choice((1, 2, 4)))
     if kind == "notice":
@@ -172,18 +173,16 @@ def _times(rng: random.Random, start: int, now: int, length: int) -> tuple[int, 
     return tuple(moments)
 
 
-def _sender(
-    rng: random.Random, kind: str, position: int, us: tuple[Person, ...], them: tuple[Person, ...], people: World
-) -> Person:
+def _sender(rng: random.Random, kind: str, position: int, us: tuple[Person, ...], cast: Cast, people: World) -> Person:
     if kind == "draft":
         return us[0]
     if kind == "list":
-        return rng.choice(people.strangers["pt" if them[0].email.endswith("listas.example") else "en"])
+        return rng.choice(people.strangers[cast.language])
     if kind == "stranger":
-        return them[0] if position % 2 == 0 else us[0]
+        return cast.them[0] if position % 2 == 0 else us[0]
     if kind in ("customer", "internal"):
-        return rng.choice(them) if rng.random() < 0.62 else rng.choice(us)
-    return them[0]
+        return rng.choice(cast.them) if rng.random() < 0.62 else rng.choice(us)
+    return cast.them[0]
 
 
 def _letter(thread: Thread, position: int, now: int) -> Letter:

@@ -49,14 +49,15 @@ class Account:
 class World:
     """Everybody a mailbox of one seed and owner meets.
 
-    `weights` are cumulative, one per account: few of them write most of the mail.
+    `weights` are cumulative, one per account of the language: few of them write most of the mail.
     """
 
     owner: Person
     company: str
     staff: tuple[Person, ...]
     accounts: tuple[Account, ...]
-    weights: tuple[float, ...]
+    customers: dict[str, tuple[Account, ...]]  # the accounts by language
+    weights: dict[str, tuple[float, ...]]
     bulk: tuple[tuple[Person, str, str], ...]  # sender, kind (news, notice, list), language
     strangers: dict[str, tuple[Person, ...]]  # by language
 
@@ -199,16 +200,22 @@ def world(seed: int = 1, owner: Person = OWNER) -> World:
     """Everybody who writes to `owner`."""
     rng = random.Random(f"{seed}:{owner.email}:world")
     customers = accounts(seed)
+    by_language = {tongue: tuple(each for each in customers if each.language == tongue) for tongue in ("pt", "en")}
     bulk = tuple((Person(name, f"{local}@{domain}"), kind, tongue) for name, kind, domain, local, tongue in BULK)
     return World(
         owner=owner,
         company=OWN_COMPANY,
         staff=_distinct(person(rng, "pt", owner.domain) for _ in range(40)),
         accounts=customers,
-        weights=tuple(accumulate(1.0 / (rank + 3) for rank in range(len(customers)))),
+        customers=by_language,
+        weights={tongue: _weights(len(group)) for tongue, group in by_language.items()},
         bulk=bulk,
         strangers={
             tongue: tuple(person(rng, tongue, f"prospect{tongue}{number}.example") for number in range(30))
             for tongue in ("pt", "en")
         },
     )
+
+
+def _weights(count: int) -> tuple[float, ...]:
+    return tuple(accumulate(1.0 / (rank + 3) for rank in range(count)))
