@@ -210,7 +210,7 @@ class Incoming:
     """
 
     remote_id: str
-    state: State
+    state: State | None
     received_ms: int
     raw: bytes | None = None
     headers: Headers | None = None
