@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "crmmail"
 
 # Higher may import lower or equal, never the other way round.
 LEVELS = {
-    "errors": 0, "i18n": 0, "model": 0, "faultpoint": 0, "__init__": 0,
+    "errors": 0, "i18n": 0, "model": 0, "faultpoint": 0, "signing": 0, "__init__": 0,
     "ops": 1, "mail": 1, "tui.format": 1,
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,

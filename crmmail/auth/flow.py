@@ -14,70 +14,22 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from crmmail.auth import problems
+from crmmail.auth.net import is_loopback
 from crmmail.auth.secrets import Tokens
 from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _
+from crmmail.signing import Done, Event, Failed, Notice, ShowUrl, Working
 
 if TYPE_CHECKING:
     from crmmail.auth.tokens import TokenStore
     from crmmail.config import MailboxSettings
 
 BROWSER_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class ShowCode:
-    """Open `url`, type `code` there, before `expires_at` (seconds since the epoch)."""
-
-    url: str
-    code: str
-    expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ShowUrl:
-    """Open `url` in a browser, before `expires_at`. `why` says why it is the browser ('' when it was chosen)."""
-
-    url: str
-    why: str
-    expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something was refused, and the sign-in goes on: an address of another sign-in, an incomplete one."""
-
-    error: SignInError
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """Nothing to do for the user just now."""
-
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Signed in as `address`; the tokens are kept in `place`, a keyring's name or 'file'."""
-
-    address: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """No session. The error says why and what to do; what was there before is untouched."""
-
-    error: CrmMailError
-
-
-Event = ShowCode | ShowUrl | Notice | Working | Done | Failed
 
 
 class SignIn(ABC):
@@ -154,7 +106,7 @@ class SignIn(ABC):
         deadline = time.monotonic() + BROWSER_SECONDS
         with Listener(self._received) as listener:
             url = self._begin(f"http://{self.loopback_host}:{listener.port}{self.loopback_path}")
-            yield ShowUrl(url, why, time.time() + BROWSER_SECONDS)
+            yield ShowUrl(shown(url), why, time.time() + BROWSER_SECONDS)
             while True:
                 kind, value = self._wait(deadline - time.monotonic())
                 if isinstance(value, dict):
@@ -172,10 +124,11 @@ class SignIn(ABC):
         address = self._read_address(tokens)
         if self._cancelled:
             raise problems.common("cancelled")
-        from dataclasses import replace
-
+        mine = self.settings.address
+        if mine and mine.lower() != address.lower():
+            raise _somebody_else(mine, address)
         self._tokens.sign_in(self.name, replace(tokens, address=address))
-        yield Done(address, self._tokens.where(self.name))
+        yield Done(address, self._tokens.where(self.name), self.name)
 
     def _wait(self, seconds: float) -> tuple[str, dict[str, str] | str]:
         """The next wish, or ("timeout", ""). Raises the cancelled SignInError."""
@@ -186,3 +139,27 @@ class SignIn(ABC):
         if self._cancelled:
             raise problems.common("cancelled")
         return wish
+
+
+def _somebody_else(expected: str, found: str) -> SignInError:
+    """Another mailbox's mail must not be mixed into this one's."""
+    return SignInError(
+        _("You signed in as {found}, but this mailbox is {expected}.").format(found=found, expected=expected),
+        next_step=_("Sign in as {expected}, or connect {found} as a mailbox of its own.").format(
+            found=found, expected=expected
+        ),
+        code="other_account",
+    )
+
+
+def shown(url: str) -> str:
+    """A server's address, fit to be shown and opened: https (or this machine), printable ASCII, no spaces."""
+    fine = url.startswith("https://") or (url.startswith("http://") and is_loopback(url))
+    if not fine or len(url) > 4000 or not all("!" <= letter <= "~" for letter in url):
+        raise SignInError(_("The provider sent an address that cannot be shown."), code="bad_address")
+    return url
+
+
+def plain(text: str) -> str:
+    """A server's code, fit to be shown."""
+    return "".join(letter for letter in text if letter.isprintable())[:64]

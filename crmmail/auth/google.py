@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crmmail.auth import GMAIL_FULL, GMAIL_MODIFY, clients, net, problems
-from crmmail.auth.flow import Event, ShowCode, SignIn
+from crmmail.auth.flow import SignIn, plain, shown
 from crmmail.auth.secrets import Secret, Tokens
 from crmmail.errors import Rejected, SettingsError, SignInError
 from crmmail.i18n import _
+from crmmail.signing import Event, ShowCode
 
 if TYPE_CHECKING:
     import httpx
@@ -92,7 +93,7 @@ class GoogleSignIn(SignIn):
         interval = float(granted.get("interval", INTERVAL))
         deadline = time.monotonic() + seconds
         where = str(granted.get("verification_url") or granted.get("verification_uri") or "")
-        yield ShowCode(where, str(granted.get("user_code", "")), time.time() + seconds)
+        yield ShowCode(shown(where), plain(str(granted.get("user_code", ""))), time.time() + seconds)
         while True:
             kind, _value = self._wait(min(interval, deadline - time.monotonic()))
             if kind == "browser":

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from crmmail.auth import clients, net, problems
-from crmmail.auth.flow import Event, ShowCode, SignIn
+from crmmail.auth.flow import SignIn, plain, shown
 from crmmail.auth.google import as_remote, expiry, read_address
 from crmmail.auth.secrets import Secret, Tokens
 from crmmail.errors import SettingsError, SignInError
 from crmmail.i18n import _
+from crmmail.signing import Event, ShowCode
 
 if TYPE_CHECKING:
     from crmmail.auth.tokens import TokenStore
@@ -70,7 +71,7 @@ class MicrosoftSignIn(SignIn):
             flow = self._app.initiate_device_flow(scopes=scopes(self.settings))
         if "user_code" not in flow:
             raise problems.microsoft(flow)
-        yield ShowCode(flow.get("verification_uri", ""), flow["user_code"], flow["expires_at"])
+        yield ShowCode(shown(flow.get("verification_uri", "")), plain(flow["user_code"]), flow["expires_at"])
         deadline = time.monotonic() + flow["expires_in"]
         while True:
             kind, _value = self._wait(min(flow["interval"], deadline - time.monotonic()))

@@ -14,6 +14,7 @@ import base64
 import hashlib
 import secrets
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 GOOGLE_CLIENT = "sandbox.apps.googleusercontent.com"
 GOOGLE_SECRET = "GOCSPX-sandbox-not-confidential"
 MICROSOFT_CLIENT = "5a4db0c5-0000-4000-8000-0c0ffee0c0de"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the one personal accounts live in
 WEEK = 7 * 24 * 3600.0  # Google ends refresh tokens of an app in testing after it
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, no words
 
@@ -255,3 +258,13 @@ def segment(value: dict[str, Any]) -> str:
     import json
 
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def object_id(user: str) -> str:
+    """A user's id in the directory, always the same."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, user))
+
+
+def client_info(user: str) -> str:
+    """What msal names an account by."""
+    return segment({"uid": object_id(user), "utid": TENANT_ID})
