@@ -1,0 +1,100 @@
+"""Perform, undo, redo: the desk's half of what the user does. The projection follows in the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from crmmail import ops
+from crmmail.model import Act, Capabilities, Delta, OpState, State
+from crmmail.ops import Verb
+from crmmail.store import codec, journal
+from crmmail.store.journal import Subject, Turn
+
+Done = tuple[Act, list[int]]
+"""The act and the local ids of the messages it moved."""
+
+
+def perform(connection: sqlite3.Connection, verb: Verb, ids: Sequence[int], now_ms: int) -> Done | None:
+    """Record `verb` for those of `ids` that it is allowed for; None when there is none."""
+    can = journal.mailbox_capabilities(connection)
+    shares = [
+        (subject, _delta(connection, verb, subject, can[subject.mailbox]))
+        for subject in journal.subjects(connection, ids)
+        if subject.mailbox in can and not subject.shown.gone and ops.allowed(verb, subject.shown, can[subject.mailbox])
+    ]
+    if not shares:
+        return None
+    act = journal.record(connection, verb.value, len(shares), _title(connection, shares), now_ms)
+    journal.append(connection, act.id, verb.value, shares)
+    return act, [subject.id for subject, _delta in shares]
+
+
+def _delta(connection: sqlite3.Connection, verb: Verb, subject: Subject, can: Capabilities) -> Delta:
+    origin = journal.origin(connection, subject.mailbox, subject.remote_id) if verb is Verb.RECOVER else None
+    return ops.delta_for(verb, subject.shown, can, origin)
+
+
+def _title(connection: sqlite3.Connection, shares: Sequence[tuple[Subject, Delta]]) -> str:
+    if len(shares) != 1:
+        return ""
+    row = connection.execute("SELECT subject FROM message WHERE id = ?", (shares[0][0].id,)).fetchone()
+    return str(row[0])
+
+
+def turn(connection: sqlite3.Connection, *, back: bool) -> Done | None:
+    """Undo the newest act that stands (`back`), or redo the one undone last. None when there is none.
+
+    An act that has nothing left to turn (its messages are gone) is closed and the next one is taken.
+    """
+    can = journal.mailbox_capabilities(connection)
+    while (act := journal.latest(connection, "done" if back else "undone", newest=back)) is not None:
+        moved = _turn_all(connection, act, can, back=back)
+        state = ("undone" if back else "done") if moved else "dead"
+        connection.execute("UPDATE act SET state = ? WHERE id = ?", (state, act.id))
+        if moved:
+            return Act(act.id, act.kind, len(moved), act.created_ms, state, act.subject), moved
+    return None
+
+
+def _turn_all(connection: sqlite3.Connection, act: Act, can: Mapping[str, Capabilities], *, back: bool) -> list[int]:
+    turns = journal.turns(connection, act.id, back=back)
+    found = _located(connection, [(item.first.mailbox, item.first.remote_id) for item in turns])
+    journal.set_state(connection, [item.withdrawn for item in turns if item.withdrawn], OpState.UNDONE)
+    journal.set_state(connection, [item.revived for item in turns if item.revived], OpState.PENDING)
+    queued = []
+    moved = []
+    for item in turns:
+        subject = found.get((item.first.mailbox, item.first.remote_id))
+        if subject is None or subject.shown.gone or subject.mailbox not in can:
+            continue
+        moved.append(subject.id)
+        if item.queued:
+            queued.append((subject, _back_to(item, subject.shown, can[subject.mailbox], back=back)))
+    journal.append(connection, act.id, Verb.RESTORE.value, queued, back=int(back))
+    return moved
+
+
+def _back_to(turn: Turn, now: State, can: Capabilities, *, back: bool) -> Delta:
+    return ops.delta_for(Verb.RESTORE, now, can, journal.goal(turn.first, now, can, back=back))
+
+
+def _located(connection: sqlite3.Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
+    found = {}
+    for mailbox, remote_id in names:
+        row = connection.execute(
+            "SELECT id, mailbox, remote_id, message_id, shown FROM message "
+            "WHERE mailbox = ? AND remote_id = ? AND shown IS NOT NULL",
+            (mailbox, remote_id),
+        ).fetchone()
+        if row is not None:
+            found[mailbox, remote_id] = Subject(*row[:4], codec.text_state(row[4]))
+    return found
+
+
+def recent(connection: sqlite3.Connection, limit: int) -> list[Act]:
+    """The newest acts, newest first."""
+    rows = connection.execute(
+        "SELECT id, kind, count, created_ms, state, subject FROM act ORDER BY id DESC LIMIT ?", (limit,)
+    )
+    return [Act(*row) for row in rows]

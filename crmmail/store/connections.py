@@ -1,0 +1,124 @@
+"""One writer connection for the process, one reader for each thread.
+
+SQLite before 3.51.3 may corrupt a WAL file when two connections write or checkpoint at once
+(https://sqlite.org/wal.html#walresetbug), and its own waiting between writers is unfair; so everything that writes
+goes through the one connection under one lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from crmmail.store.files import CACHE, DESK
+
+BUSY_MS = 5_000
+
+
+def connect(path: Path, *, readonly: bool = False, create: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode; transactions are always opened by hand."""
+    mode = "ro" if readonly else "rwc" if create else "rw"
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        timeout=BUSY_MS / 1000,
+    )
+
+
+def attach_cache(connection: sqlite3.Connection, directory: Path, *, readonly: bool) -> None:
+    """Attach the cache beside the desk."""
+    mode = "ro" if readonly else "rw"
+    connection.execute("ATTACH DATABASE ? AS cache", (f"file:{quote(str(directory / CACHE))}?mode={mode}",))
+
+
+def tune_writer(connection: sqlite3.Connection) -> None:
+    """WAL for both; what exists nowhere else is on the disk before the user is told, the mirror may lag."""
+    for name, level in (("main", "FULL"), ("cache", "NORMAL")):
+        connection.execute(f"PRAGMA {name}.journal_mode = WAL")
+        connection.execute(f"PRAGMA {name}.synchronous = {level}")
+    connection.execute("PRAGMA cache.cache_size = -8000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
+class _Reader:
+    """A thread's own read-only connection; closed with its thread."""
+
+    def __init__(self, directory: Path, generation: int) -> None:
+        self.generation = generation
+        self.connection = connect(directory / DESK, readonly=True)
+        attach_cache(self.connection, directory, readonly=True)
+        self.connection.execute("PRAGMA query_only = 1")
+        self.connection.execute("PRAGMA temp_store = MEMORY")
+
+    def __del__(self) -> None:
+        connection = getattr(self, "connection", None)
+        if connection is not None:
+            connection.close()
+
+
+class Connections:
+    """The writer (None when read-only) with its lock, and the readers."""
+
+    def __init__(self, directory: Path, writer: sqlite3.Connection | None) -> None:
+        self._directory = directory
+        self.writer = writer
+        self.lock = threading.RLock()
+        self.generation = 0
+        self._local = threading.local()
+
+    def replace(self, writer: sqlite3.Connection | None) -> None:
+        """Go on with newly opened files: every reader opens anew at its next use."""
+        self.generation += 1
+        self.drop_writer()
+        self.writer = writer
+
+    def drop_writer(self) -> None:
+        """Close the writer, if there is one."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction on this thread's connection: all its statements see the same moment."""
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None or reader.generation != self.generation:
+            self._local.reader = reader = _Reader(self._directory, self.generation)
+        connection = reader.connection
+        if connection.in_transaction:  # a reading within a reading
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The writer within BEGIN IMMEDIATE … COMMIT; rolled back when the block raises."""
+        with self.lock:
+            writer = self.writer
+            assert writer is not None
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield writer
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the writer and this thread's reader; other threads' go with their threads."""
+        self._local = threading.local()
+        with self.lock:
+            self.drop_writer()

@@ -1,0 +1,235 @@
+"""What lists show: pages of rows, counts, ranks. All functions read within one snapshot."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Folder, Message, Query, Role, Row, State
+from crmmail.store import codec, search
+
+SEED_ORDER = ("inbox", "favorites", "drafts", "sent", "trash", "spam", "archive", "all")
+ALWAYS = frozenset((*SEED_ORDER[:5], "all"))  # shown before the server's folder list is here
+_COLUMNS = (
+    "m.id, m.mailbox, m.remote_id, m.thread, coalesce(t.count, 1), m.subject, m.sender, m.sender_email, m.recipients, "
+    "m.snippet, m.received_ms, m.unread, m.starred, m.has_attachments, m.pending"
+)
+_FROM = "message m LEFT JOIN thread t ON t.id = m.thread"
+_OUTGOING = frozenset({"sent", "drafts"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A query as SQL over message ids. `plain`: one folder without filters, so that its counter is its length."""
+
+    column: str
+    sql: str  # SELECT-able tail: FROM … WHERE …
+    arguments: tuple[object, ...]
+    plain: int | None = None
+    outgoing: bool = False
+
+
+def source(connection: sqlite3.Connection, query: Query) -> Source:
+    """How to read the list that `query` names."""
+    asked = search.parse(query.text) if query.text.strip() else search.Search()
+    key = asked.folder or query.folder
+    folders = _folder_ids(connection, query.mailbox, key)
+    unread = query.unread if asked.unread is None else asked.unread
+    starred = query.starred if asked.starred is None else asked.starred
+    outgoing = key in _OUTGOING
+    parts: list[str] = []
+    arguments: list[object] = []
+    many = ",".join(str(folder) for folder in folders)
+    if asked.match:
+        column, table = "s.rowid", "search s"
+        parts.append("s.search MATCH ?")
+        arguments.append(asked.match)
+        flags = f"SELECT 1 FROM place p WHERE p.folder IN ({many}) AND p.message = s.rowid"
+        parts.append(f"EXISTS ({flags}{_flag_sql(unread, starred)})")
+    else:
+        column, table = "p.message", "place p"
+        parts.append(f"p.folder IN ({many})" + _flag_sql(unread, starred))
+    for words in asked.exclude:
+        parts.append(f"{column} NOT IN (SELECT rowid FROM search WHERE search MATCH ?)")
+        arguments.append(words)
+    if asked.attachment is not None:
+        parts.append(f"EXISTS (SELECT 1 FROM message a WHERE a.id = {column} AND a.has_attachments = ?)")
+        arguments.append(asked.attachment)
+    for bound, sign in ((asked.before_ms, "<"), (asked.after_ms, ">=")):
+        if bound is not None:
+            parts.append(f"{column} {sign} ?")
+            arguments.append(_id_at(bound))
+    if query.account:
+        parts.append("0")  # no message is linked to an account until the CRM part stands
+    plain = folders[0] if len(parts) == 1 and table == "place p" and len(folders) == 1 else None
+    if unread is not None or starred is not None:
+        plain = None
+    return Source(column, f"FROM {table} WHERE {' AND '.join(parts)}", tuple(arguments), plain, outgoing)
+
+
+def _flag_sql(unread: bool | None, starred: bool | None) -> str:
+    return "".join(
+        f" AND p.flags & {bit} = {bit if wish else 0}" for bit, wish in ((1, unread), (2, starred)) if wish is not None
+    )
+
+
+def _id_at(moment_ms: int) -> int:
+    return min(max(moment_ms, 0), MAX_RECEIVED_MS + 1) << ID_SEQUENCE_BITS
+
+
+def _folder_ids(connection: sqlite3.Connection, mailbox: str, key: str) -> list[int]:
+    """The folders a key or name stands for; mailbox '' takes the view over all, or all that have such a folder."""
+    if not mailbox and key == Role.INBOX:
+        where, arguments = "mailbox = '' AND key = ?", (key,)
+    elif mailbox:
+        where, arguments = "mailbox = ? AND (key = ? OR name = ? COLLATE NOCASE)", (mailbox, key, key)  # type: ignore[assignment]
+    else:
+        where, arguments = "mailbox != '' AND (key = ? OR name = ? COLLATE NOCASE)", (key, key)  # type: ignore[assignment]
+    rows = connection.execute(f"SELECT id, key FROM folder WHERE {where}", arguments).fetchall()
+    exact = [row[0] for row in rows if row[1] == key]
+    return exact or [row[0] for row in rows] or [0]
+
+
+def count(connection: sqlite3.Connection, query: Query) -> int:
+    """How many rows the list has."""
+    return _length(connection, source(connection, query), query)
+
+
+def _length(connection: sqlite3.Connection, found: Source, query: Query) -> int:
+    if found.plain is not None:
+        row = connection.execute("SELECT total FROM folder WHERE id = ?", (found.plain,)).fetchone()
+        return int(row[0]) if row else 0
+    if not query.text.strip() and query.unread is not None and query.starred is None and not query.account:
+        folders = _folder_ids(connection, query.mailbox, query.folder)
+        column = "unread" if query.unread else "total - unread"
+        marks = ",".join(str(folder) for folder in folders)
+        row = connection.execute(f"SELECT total({column}) FROM folder WHERE id IN ({marks})").fetchone()
+        return int(row[0])
+    return int(connection.execute(f"SELECT count(*) {found.sql}", found.arguments).fetchone()[0])
+
+
+def ids(connection: sqlite3.Connection, query: Query, offset: int, limit: int | None) -> list[int]:
+    """The ids of rows `offset` … `offset + limit`, newest first; a plain folder is counted from its nearer end."""
+    return _ids(connection, source(connection, query), offset, limit)
+
+
+def _ids(connection: sqlite3.Connection, found: Source, offset: int, limit: int | None) -> list[int]:
+    offset, length = max(offset, 0), -1 if limit is None else max(limit, 0)
+    order, turned = "DESC", False
+    if found.plain is not None and limit is not None:
+        total = _length(connection, found, Query())
+        if offset > total // 2:
+            turned, order = True, "ASC"
+            length = min(length, total - offset)
+            offset = total - offset - length
+            if length <= 0:
+                return []
+    rows = connection.execute(
+        f"SELECT {found.column} {found.sql} ORDER BY {found.column} {order} LIMIT ? OFFSET ?",
+        (*found.arguments, length, offset),
+    )
+    numbers = [row[0] for row in rows]
+    return numbers[::-1] if turned else numbers
+
+
+def rows(connection: sqlite3.Connection, query: Query, offset: int, limit: int) -> list[Row]:
+    """The rows `offset` … `offset + limit` of a list."""
+    found = source(connection, query)
+    return of_ids(connection, _ids(connection, found, offset, limit), outgoing=found.outgoing)
+
+
+def of_ids(connection: sqlite3.Connection, numbers: Sequence[int], *, outgoing: bool = False) -> list[Row]:
+    """The rows of these messages, in this order."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM json_each(?) j CROSS JOIN {_FROM} WHERE m.id = j.value ORDER BY j.key",
+        (json.dumps(list(numbers)),),
+    )
+    return [_row(row, outgoing) for row in found]
+
+
+def _row(columns: Sequence[object], outgoing: bool) -> Row:
+    (number, mailbox, remote_id, thread, together, subject, sender, email, recipients, snippet, received, *flags) = (
+        columns
+    )
+    shown = recipients if outgoing else sender
+    return Row(
+        number, mailbox, remote_id, thread, together, subject, shown, email, snippet, received,  # type: ignore[arg-type]
+        *(bool(flag) for flag in flags),
+    )  # fmt: skip
+
+
+def position(connection: sqlite3.Connection, query: Query, number: int) -> int:
+    """How many rows of the list are newer than this id: its rank, or where it would stand."""
+    found = source(connection, query)
+    return int(
+        connection.execute(
+            f"SELECT count(*) {found.sql} AND {found.column} > ?", (*found.arguments, number)
+        ).fetchone()[0]
+    )
+
+
+def thread(connection: sqlite3.Connection, number: int) -> list[Row]:
+    """The conversation a message belongs to, oldest first, without what is deleted for good."""
+    numbers = connection.execute(
+        "SELECT id FROM message WHERE thread = (SELECT thread FROM message WHERE id = ?) "
+        "AND shown IS NOT NULL AND json_extract(shown, '$.gone') = 0 ORDER BY id",
+        (number,),
+    ).fetchall()
+    return of_ids(connection, [row[0] for row in numbers])
+
+
+def message(connection: sqlite3.Connection, number: int) -> Message | None:
+    """A whole message, its body ready to paint."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS}, m.shown, m.size, b.packed FROM {_FROM} LEFT JOIN body b ON b.message = m.id "
+        "WHERE m.id = ? AND m.shown IS NOT NULL",
+        (number,),
+    ).fetchone()
+    if row is None:
+        return None
+    *columns, shown, size, packed = row
+    headers, body = codec.unpack(packed) if packed is not None else codec.no_headers(columns[5], columns[6], columns[7])
+    return Message(_row(columns, outgoing=False), headers, body, codec.text_state(shown), size)
+
+
+def states(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, tuple[str, State]]:
+    """Mailbox and shown state of each of these messages that is here."""
+    rows = connection.execute(
+        "SELECT m.id, m.mailbox, m.shown FROM json_each(?) j CROSS JOIN message m ON m.id = j.value "
+        "WHERE m.shown IS NOT NULL",
+        (json.dumps(list(numbers)),),
+    )
+    return {row[0]: (row[1], codec.text_state(row[2])) for row in rows}
+
+
+def folders(connection: sqlite3.Connection, mailbox: str) -> list[Folder]:
+    """The folders to show: the seed's order first, then the others by name."""
+    row = connection.execute("SELECT capabilities FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
+    favorites = row is not None and codec.text_capabilities(row[0]).favorites
+    rows = connection.execute(
+        "SELECT mailbox, key, role, name, remote_id, parent, hidden, total, unread, server_total, server_unread, "
+        "listed FROM folder WHERE mailbox = ?",
+        (mailbox,),
+    ).fetchall()
+    found = [
+        Folder(
+            row[0], row[1], Role(row[2]) if row[2] in SEED_ORDER else Role.OTHER, *row[3:6], bool(row[6]), *row[7:11]
+        )
+        for row in rows
+        if row[11] or row[1] in ALWAYS or not mailbox
+    ]
+    return sorted((item for item in found if favorites or item.key != Role.FAVORITES), key=_rank)
+
+
+def _rank(folder: Folder) -> tuple[int, str]:
+    place = SEED_ORDER.index(folder.key) if folder.key in SEED_ORDER else len(SEED_ORDER)
+    return place, folder.name.casefold()
+
+
+def raw(connection: sqlite3.Connection, number: int) -> bytes | None:
+    """The message as the server sent it; None when it is not downloaded."""
+    row = connection.execute("SELECT bytes FROM raw WHERE message = ?", (number,)).fetchone()
+    return None if row is None else zlib.decompress(row[0])
