@@ -88,7 +88,7 @@ def _located(connection: sqlite3.Connection, names: Iterable[tuple[str, str]]) -
             (mailbox, remote_id),
         ).fetchone()
         if row is not None:
-            found[mailbox, remote_id] = Subject(*row[:4], codec.text_state(row[4]))
+            found[mailbox, remote_id] = Subject(row[0], row[1], row[2], row[3], codec.text_state(row[4]))
     return found
 
 

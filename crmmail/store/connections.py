@@ -99,8 +99,7 @@ class Connections:
         try:
             yield connection
         finally:
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+            connection.rollback()  # ends the reading; SQLite has already done so after some errors
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -42,6 +42,15 @@ def unkept(connection: sqlite3.Connection, mailbox: str, page: Page) -> list[str
     return [row[0] for row in connection.execute(query, arguments) if row[0] not in stays]
 
 
+def _ended(page: Page) -> dict[str, None]:
+    """The messages a page tells to be gone, in whatever words; the last word on a message counts."""
+    gone = {item.remote_id: bool(item.state and item.state.gone) for item in page.upserts}
+    for patch in page.patches:
+        told = patch.delta is not None and patch.delta.gone
+        gone[patch.remote_id] = told or (patch.state.gone if patch.state else gone.get(patch.remote_id, False))
+    return {name: None for name, is_gone in gone.items() if is_gone}
+
+
 class Ingest:
     """Applies one page. Create it within the transaction, call `run` once."""
 
@@ -56,8 +65,11 @@ class Ingest:
 
     def run(self, page: Page, prepared: Sequence[Prepared], unkept: Sequence[str], now_ms: int) -> Change:
         """The whole page: removals behind the fuse, folders, upserts, patches, cursor."""
+        ended = _ended(page)
+        prepared = [item for item in prepared if item.remote_id not in ended]
         stays = {item.remote_id for item in prepared}
-        doomed = [name for name in dict.fromkeys((*page.removals, *unkept)) if name not in stays]
+        doomed = [name for name in dict.fromkeys(map(codec.storable, (*page.removals, *ended, *unkept)))
+            if name not in stays]
         self._look_up([*stays, *doomed, *(patch.remote_id for patch in page.patches)])
         filled, labels = self._mailbox_facts()
         leaves = self._unlabel(page.scope, unkept) if labels and page.scope and unkept else ()
@@ -66,7 +78,8 @@ class Ingest:
         for item in prepared:
             self._upsert(item)
         for patch in page.patches:
-            self._patch(patch)
+            if patch.remote_id not in ended:
+                self._patch(patch)
         self._projection.refresh(list(self._touched))
         change = self._projection.finish()
         self._advance(page, now_ms)
@@ -296,11 +309,10 @@ class Ingest:
         """A change of a message known here; one never seen is remembered, so that sync fetches it."""
         known = self._known.get(codec.storable(patch.remote_id))
         if known is None:
-            if not (patch.state or State()).gone:
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO wanted(mailbox, remote_id) VALUES (?, ?)",
-                    (self._mailbox, codec.storable(patch.remote_id)),
-                )
+            self._connection.execute(
+                "INSERT OR IGNORE INTO wanted(mailbox, remote_id) VALUES (?, ?)",
+                (self._mailbox, codec.storable(patch.remote_id)),
+            )
             return
         base = patch.state if patch.state is not None else codec.text_state(known.base)
         self._rebase(known, base if patch.delta is None else ops.apply(base, patch.delta))

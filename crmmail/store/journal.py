@@ -1,7 +1,8 @@
 """The durable journal of what the user did: acts (the unit of undo) and their ops (one for each message).
 
-All functions work within a transaction that the store opened. An op's content is sealed with a hash; one that no longer
-fits goes to quarantine and is never sent. `back` tells where an op leads: 0 to what the act wanted, 1 to what was before.
+All functions work within a transaction that the store opened. An op's content is sealed with a hash; one that no
+longer fits goes to quarantine and is never sent. `back` tells where an op leads: 0 to what the act wanted, 1 to what
+was before it.
 """
 
 from __future__ import annotations
@@ -96,15 +97,16 @@ def quarantine(connection: sqlite3.Connection, broken: Iterable[Entry]) -> None:
 def note_broken(connection: sqlite3.Connection, entry: Entry) -> None:
     """Keep what is left of a broken op where nothing acts on it."""
     content = json.dumps([repr(getattr(entry, name)) for name in Entry.__dataclass_fields__])
-    connection.execute(
-        "INSERT INTO quarantine(source, content, at_ms) VALUES ('op', ?, unixepoch() * 1000)", (content,)
-    )
+    connection.execute("INSERT INTO quarantine(source, content, at) VALUES ('op', ?, unixepoch())", (content,))
 
 
-def record(connection: sqlite3.Connection, kind: str, count: int, subject: str, now_ms: int) -> Act:
-    """A new act: whatever was undone before can no longer be redone."""
-    connection.execute("UPDATE act SET state = 'dead' WHERE state = 'undone'")
-    state = "final" if kind == Verb.DELETE else "done"
+def record(
+    connection: sqlite3.Connection, kind: str, count: int, subject: str, now_ms: int, *, quiet: bool = False
+) -> Act:
+    """A new act: whatever was undone before can no longer be redone. A `quiet` one leaves undo and redo as they were."""
+    if not quiet:
+        connection.execute("UPDATE act SET state = 'dead' WHERE state = 'undone'")
+    state = "final" if quiet or kind == Verb.DELETE else "done"
     cursor = connection.execute(
         "INSERT INTO act(kind, count, created_ms, state, subject, hash) VALUES (?, ?, ?, ?, ?, ?)",
         (kind, count, now_ms, state, subject, act_seal(kind, count, now_ms, subject)),
@@ -297,7 +299,10 @@ def subjects(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Subject
         "CROSS JOIN message m ON m.id = j.value WHERE m.shown IS NOT NULL ORDER BY j.key",
         (json.dumps(list(dict.fromkeys(ids))),),
     )
-    return [Subject(*row[:4], codec.text_state(row[4])) for row in rows]
+    return [
+        Subject(number, mailbox, remote_id, header, codec.text_state(shown))
+        for number, mailbox, remote_id, header, shown in rows
+    ]
 
 
 def mailbox_capabilities(connection: sqlite3.Connection) -> Mapping[str, Capabilities]:

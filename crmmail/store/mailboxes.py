@@ -42,7 +42,10 @@ def registered(connection: sqlite3.Connection) -> list[Mailbox]:
     rows = connection.execute(
         "SELECT id, provider, address, name, color, capabilities, position FROM mailbox ORDER BY position, id"
     )
-    return [Mailbox(*row[:5], codec.text_capabilities(row[5]), row[6]) for row in rows]
+    return [
+        Mailbox(name, provider, address, title, color, codec.text_capabilities(can), position)
+        for name, provider, address, title, color, can, position in rows
+    ]
 
 
 def unregister(connection: sqlite3.Connection, mailbox: str) -> Change:

@@ -153,6 +153,15 @@ def release(connection: sqlite3.Connection, mailbox: str | None) -> int:
     return cursor.rowcount
 
 
+def hasten(connection: sqlite3.Connection, mailbox: str) -> int:
+    """What waits after a failure is due now (signed in again, consent given, clock set back): how many ops."""
+    cursor = connection.execute(
+        "UPDATE op SET not_before = 0 WHERE mailbox = ? AND state = 'pending' AND error != '' AND not_before > 0",
+        (mailbox,),
+    )
+    return cursor.rowcount
+
+
 def unsent(connection: sqlite3.Connection) -> list[Op]:
     """What the registered mailboxes' servers have not confirmed, or refused: oldest first."""
     known = "mailbox IN (SELECT id FROM mailbox)"

@@ -19,6 +19,7 @@ from crmmail.store import codec
 INBOX, TRASH, SPAM = ops.INBOX, ops.TRASH, ops.SPAM
 ALL, FAVORITES = Role.ALL.value, Role.FAVORITES.value
 Place = tuple[str, str]  # (mailbox, folder key)
+OPEN = "op.state IN ('pending', 'sending')"  # literally the condition of the partial indexes
 NOWHERE: frozenset[Place] = frozenset()
 ROLES = frozenset(role.value for role in Role)
 
@@ -94,15 +95,12 @@ class Projection:
 
     def _open_deltas(self, ids: Sequence[int]) -> dict[int, list[Delta]]:
         found: dict[int, list[Delta]] = {}
-        if (
-            self._connection.execute("SELECT 1 FROM op WHERE state IN ('pending', 'sending') LIMIT 1").fetchone()
-            is None
-        ):
+        if not self._connection.execute(f"SELECT 1 FROM op WHERE {OPEN} LIMIT 1").fetchone():
             return found
         rows = self._connection.execute(
             "SELECT m.id, op.delta FROM json_each(?) j CROSS JOIN message m ON m.id = j.value "
             "CROSS JOIN op ON op.mailbox = m.mailbox AND op.remote_id = m.remote_id "
-            "WHERE op.state IN ('pending', 'sending') ORDER BY op.id",
+            f"WHERE {OPEN} ORDER BY op.id",
             (json.dumps(list(ids)),),
         )
         for number, delta in rows:
@@ -153,10 +151,8 @@ class Projection:
             self.messages.add(number)
             if packed is not None:
                 unindex(self._connection, number, packed)
-        for table, column in (("message", "id"), ("raw", "message"), ("body", "message")):
-            self._connection.execute(
-                f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (wanted,)
-            )
+        for rows_of in ("message WHERE id", "raw WHERE message", "body WHERE message"):
+            self._connection.execute(f"DELETE FROM {rows_of} IN (SELECT value FROM json_each(?))", (wanted,))
 
     def finish(self) -> Change:
         """Write everything noted; the Change holds the lists and messages that look different now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from crmmail.store import connections, journal
 from crmmail.store.faults import is_damage
@@ -41,13 +42,13 @@ def rescue(damaged: Path, desk: sqlite3.Connection) -> tuple[int, int]:
             good = row[4] in _ACT_STATES and row[6] == journal.act_seal(row[1], row[2], row[3], row[5])
             saved, lost = saved + good, lost + (not good)
             if good:
-                desk.execute(f"INSERT INTO act({_ACT}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                desk.execute(f"INSERT OR IGNORE INTO act({_ACT}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         for row in _rows(source, "op", journal.OP_COLUMNS):
             entry = journal.Entry(*row)
             saved, lost = saved + entry.intact, lost + (not entry.intact)
             if entry.intact:
                 marks = ", ".join("?" * len(row))
-                desk.execute(f"INSERT INTO op({journal.OP_COLUMNS}) VALUES ({marks})", row)
+                desk.execute(f"INSERT OR IGNORE INTO op({journal.OP_COLUMNS}) VALUES ({marks})", row)
             else:
                 journal.note_broken(desk, entry)
         desk.execute("COMMIT")
@@ -58,7 +59,7 @@ def rescue(damaged: Path, desk: sqlite3.Connection) -> tuple[int, int]:
     return saved, lost
 
 
-def _rows(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[object, ...]]:
+def _rows(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
     """Every readable row: from the front to the first bad page, from the back to the last, then id by id between."""
     seen: set[int] = set()
     for order in ("ASC", "DESC"):
@@ -76,7 +77,7 @@ def _rows(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tupl
         yield from _until_damage(source, f"SELECT {columns} FROM {table} WHERE id = {number}")
 
 
-def _until_damage(source: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
+def _until_damage(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     try:
         yield from source.execute(query)
     except sqlite3.Error as error:

@@ -57,7 +57,7 @@ CREATE INDEX main.op_open ON op(mailbox, remote_id, id) WHERE state IN ('pending
 CREATE INDEX main.op_queue ON op(mailbox, id) WHERE state IN ('pending', 'sending');
 CREATE INDEX main.op_rejected ON op(id) WHERE state = 'rejected';
 -- Rows whose content no longer fits its hash: kept to be looked at, never sent.
-CREATE TABLE main.quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, content TEXT NOT NULL, at_ms INTEGER);
+CREATE TABLE main.quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, content TEXT NOT NULL, at INTEGER);
 """
 
 CACHE = """

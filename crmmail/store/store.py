@@ -417,6 +417,12 @@ class Store:
             self._commit(lambda connection: outbox.defer(connection, mailbox, wanted, not_before, sentence))
             self._gather(Change(outbox=True))
 
+    def hasten(self, mailbox: str) -> None:
+        """What waits after a failure may be tried at once."""
+        with self._writing():
+            if self._commit(lambda connection: outbox.hasten(connection, mailbox)):
+                self._gather(Change(outbox=True))
+
     def release(self, mailbox: str) -> None:
         """Nothing of this mailbox is on its way any more: what was, waits again."""
         with self._writing():

@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Folder, Message, Query, Role, Row, State
 from crmmail.store import codec, search
@@ -150,15 +151,25 @@ def of_ids(connection: sqlite3.Connection, numbers: Sequence[int], *, outgoing: 
     return [_row(row, outgoing) for row in found]
 
 
-def _row(columns: Sequence[object], outgoing: bool) -> Row:
-    (number, mailbox, remote_id, thread, together, subject, sender, email, recipients, snippet, received, *flags) = (
-        columns
-    )
-    shown = recipients if outgoing else sender
+def _row(columns: Sequence[Any], outgoing: bool) -> Row:
+    number, mailbox, remote_id, thread, together, subject, sender, email, recipients, snippet, received = columns[:11]
+    unread, starred, attachments, pending = (bool(flag) for flag in columns[11:15])
     return Row(
-        number, mailbox, remote_id, thread, together, subject, shown, email, snippet, received,  # type: ignore[arg-type]
-        *(bool(flag) for flag in flags),
-    )  # fmt: skip
+        id=number,
+        mailbox=mailbox,
+        remote_id=remote_id,
+        thread=thread,
+        thread_count=together,
+        subject=subject,
+        sender=recipients if outgoing else sender,
+        sender_email=email,
+        snippet=snippet,
+        received_ms=received,
+        unread=unread,
+        starred=starred,
+        has_attachments=attachments,
+        pending=pending,
+    )
 
 
 def position(connection: sqlite3.Connection, query: Query, number: int) -> int:
@@ -214,14 +225,25 @@ def folders(connection: sqlite3.Connection, mailbox: str) -> list[Folder]:
         "listed FROM folder WHERE mailbox = ?",
         (mailbox,),
     ).fetchall()
-    found = [
-        Folder(
-            row[0], row[1], Role(row[2]) if row[2] in SEED_ORDER else Role.OTHER, *row[3:6], bool(row[6]), *row[7:11]
-        )
-        for row in rows
-        if row[11] or row[1] in ALWAYS or not mailbox
-    ]
+    found = [_folder(row) for row in rows if row[11] or row[1] in ALWAYS or not mailbox]
     return sorted((item for item in found if favorites or item.key != Role.FAVORITES), key=_rank)
+
+
+def _folder(row: Sequence[Any]) -> Folder:
+    owner, key, role, name, remote_id, parent, hidden, total, unread, server_total, server_unread = row[:11]
+    return Folder(
+        mailbox=owner,
+        key=key,
+        role=Role(role) if role in SEED_ORDER else Role.OTHER,
+        name=name,
+        remote_id=remote_id,
+        parent=parent,
+        hidden=bool(hidden),
+        total=total,
+        unread=unread,
+        server_total=server_total,
+        server_unread=server_unread,
+    )
 
 
 def _rank(folder: Folder) -> tuple[int, str]:
