@@ -30,10 +30,12 @@ from crmmail.errors import (
 )
 from crmmail.i18n import _
 from crmmail.model import Phase
+from crmmail.store.faults import FuseBlown
 
 FIRST_WAIT, LONGEST_BACKOFF, LONGEST_TOLD = 1.0, 64.0, 3600.0  # seconds
 SIGN_IN_WAIT = 600.0  # the user may have signed in from another window: look at the token store again
 PAUSE_WAIT = 60.0  # space may have been freed
+QUESTION_WAIT = 900.0  # the server may take back what blew the fuse; the user's answer comes by a wake-up
 REFUSED_WAIT = 900.0  # the whole mailbox is refused (an administrator's rule): not a matter of seconds
 
 
@@ -83,6 +85,8 @@ def decide(error: BaseException, attempts: int, now: float, jitter: float = 0.5)
             return _decision(Move.RETRY, Phase.OFFLINE, backoff(attempts, jitter), now, error, held=False)
         case Transient():
             return _decision(Move.RETRY, Phase.WAITING, told(error.retry_after, attempts, jitter), now, error)
+        case FuseBlown():
+            return _decision(Move.PAUSE, Phase.PAUSED, QUESTION_WAIT, now, error, held=False)
         case StoreError():
             return _decision(Move.PAUSE, Phase.PAUSED, PAUSE_WAIT, now, error, held=False)
         case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmmail.errors import CrmMailError, Rejected, ScopeRequired, Transient
+from crmmail.errors import CrmMailError, Offline, Rejected, ScopeRequired, Transient
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Ack, Op, OpState, Wish
-from crmmail.sync.decide import LONGEST_TOLD, Decision, decide
+from crmmail.sync.decide import Decision, decide
 
 if TYPE_CHECKING:
     from crmmail.remotes import Remote
@@ -49,20 +49,18 @@ class Pusher:
         self.consent: ScopeRequired | None = None  # an act waits for this permission
 
     def begin(self) -> None:
-        """A new process: what an earlier one had claimed is free again, waits set by another clock are void."""
+        """A new process or a new session: what was claimed is free again, and nothing waits for an old trouble."""
         self._store.release(self._mailbox)
-        self.due_now(beyond=self._clock() + LONGEST_TOLD)
+        self.hasten()
 
     def pending(self) -> list[Op]:
         """The ops of this mailbox the server has not confirmed."""
         alive = (OpState.PENDING, OpState.SENDING)
         return [op for op in self._store.outbox() if op.mailbox == self._mailbox and op.state in alive]
 
-    def due_now(self, beyond: float = 0.0) -> None:
-        """Let the acts that wait after a failure until later than `beyond` be tried at once."""
-        ids = {op.remote_id for op in self.pending() if op.error and op.not_before > beyond}
-        if ids:
-            self._store.defer(self._mailbox, sorted(ids), self._clock(), "")
+    def hasten(self) -> None:
+        """Let the acts that wait after a failure be tried at once."""
+        self._store.hasten(self._mailbox)
         self.consent = None
 
     def push(self, interrupted: Callable[[], bool]) -> Pushed:
@@ -163,5 +161,5 @@ def _concerns_all(error: Exception) -> bool:
     if isinstance(error, ScopeRequired):
         return False
     if isinstance(error, Transient):
-        return error.retry_after is not None or type(error) is not Transient
+        return error.retry_after is not None or isinstance(error, Offline)
     return True

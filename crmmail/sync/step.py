@@ -98,7 +98,8 @@ class RemoteSync:
         self._pace = pace or Pace()
         self._pusher = Pusher(store, remote, clock, self._rng)
         self._wanted: deque[str] = deque()
-        self._without_body: set[str] = set()  # asked for and not given: gone there, or refused
+        self._omitted: set[str] = set()  # bodies asked for and not given: gone there, refused, or a passing error
+        self._omitted_before: set[str] = set()  # the same of earlier steps, to be asked for once more
         self._begun = False
         self._interrupted = False
         self._held_until = timer() + hold if hold else 0.0
@@ -171,11 +172,10 @@ class RemoteSync:
         slip = self._clock() - self._timer()
         if not self._begun:
             self._pusher.begin()
-            self._pusher.due_now()
-            self._without_body.clear()
+            self._omitted.clear()
             self._begun = True
         elif slip < self._slip - CLOCK_SLIP:
-            self._pusher.due_now(beyond=self._clock())
+            self._pusher.hasten()
         self._slip = slip
 
     def _greet(self) -> None:
@@ -246,15 +246,18 @@ class RemoteSync:
     # Bodies
 
     def _fetch_wanted(self, work: _Round) -> None:
-        wanted: list[str] = []
+        wanted: dict[str, None] = {}
         while self._wanted:
-            wanted.append(self._wanted.popleft())
-        if wanted:
-            missing = set(wanted) - self._store.known(self.mailbox, wanted)
-            self._fetch_these([remote_id for remote_id in dict.fromkeys(wanted) if remote_id in missing], work)
+            wanted[self._wanted.popleft()] = None
+        self._fetch_these([remote_id for remote_id in wanted if self._lacks_body(remote_id)], work)
+
+    def _lacks_body(self, remote_id: str) -> bool:
+        number = self._store.find(self.mailbox, remote_id)
+        return number is not None and self._store.raw(number) is None
 
     def _fetch(self, work: _Round) -> bool:
         """Bodies not here yet, newest first, until the next pull is due; True when some are left."""
+        self._omitted_before, self._omitted = self._omitted, set()
         while not self._interrupted:
             ids = self._unfetched()
             if not ids:
@@ -266,8 +269,8 @@ class RemoteSync:
         return True
 
     def _unfetched(self) -> list[str]:
-        ids = self._store.unfetched(self.mailbox, BODIES + len(self._without_body))
-        return [remote_id for remote_id in ids if remote_id not in self._without_body][:BODIES]
+        ids = self._store.unfetched(self.mailbox, BODIES + len(self._omitted))
+        return [remote_id for remote_id in ids if remote_id not in self._omitted][:BODIES]
 
     def _fetch_these(self, remote_ids: Sequence[str], work: _Round) -> None:
         if not remote_ids:
@@ -281,7 +284,13 @@ class RemoteSync:
                 self._fetch_these([remote_id], work)
         if got:
             self._take(Page(self._store.cursor(self.mailbox), tuple(got)), work)
-        self._without_body |= set(remote_ids) - self._store.known(self.mailbox, remote_ids)
+        self._note_omitted(set(remote_ids) - self._store.known(self.mailbox, remote_ids))
+
+    def _note_omitted(self, remote_ids: set[str]) -> None:
+        """A body not given twice is not to be had; one not given once may have met a passing trouble."""
+        if twice := remote_ids & self._omitted_before:
+            self._store.unavailable(self.mailbox, sorted(twice))
+        self._omitted |= remote_ids - twice
 
     def _bodies(self, remote_ids: Sequence[str]) -> Generator[Incoming, None, None]:
         yield from self._remote.bodies(remote_ids)

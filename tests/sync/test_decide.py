@@ -20,6 +20,7 @@ from crmmail.errors import (
     Transient,
 )
 from crmmail.model import Phase
+from crmmail.store.faults import FuseBlown
 from crmmail.sync.decide import Move, backoff, decide, told
 
 NOW = 1_800_000_000.0
@@ -36,6 +37,7 @@ NOW = 1_800_000_000.0
         (CursorExpired("Forgotten."), Move.RESYNC, Phase.SYNCING, True),
         (Rejected("Not allowed."), Move.REJECT, Phase.ERROR, True),
         (RemoteError("Strange answer."), Move.RETRY, Phase.ERROR, True),
+        (FuseBlown("a", "inbox", 60, 100), Move.PAUSE, Phase.PAUSED, False),
         (StoreError("The disk is full."), Move.PAUSE, Phase.PAUSED, False),
         (OSError(errno.ENOSPC, "No space left on device"), Move.PAUSE, Phase.PAUSED, False),
         (SettingsError("No such file."), Move.PAUSE, Phase.ERROR, False),
