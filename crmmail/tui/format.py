@@ -1,0 +1,235 @@
+"""The text gate of the interface: what a widget paints has passed here.
+
+Widths are terminal cells, never characters. Everything is pure, linear, and made for being called per painted row;
+month names and patterns come from Babel once per language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from crmmail import i18n
+from crmmail.i18n import _, ngettext
+from crmmail.mail.text import clean_line, clean_text
+from crmmail.model import Address
+
+if TYPE_CHECKING:
+    from textual.content import Content
+
+ELLIPSIS = "…"
+FOLD_LINES = 3  # quotes up to this long stay open: folding them would save nothing
+
+_ATTRIBUTION_ENDS = ("wrote:", "escreveu:", "écrit :", "schrieb:", "escribió:", "scritto:")
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """`text` from outside as harmless text: one line, or with `lines` several."""
+    return clean_text(text) if lines else clean_line(text)
+
+
+def content(text: str, *, lines: bool = False) -> Content:
+    """`text` cleaned, as Content that shows it character by character: no markup, no link, no action."""
+    from textual.content import Content
+
+    return Content(clean(text, lines=lines))
+
+
+def width(text: str) -> int:
+    """Terminal cells that `text`, already clean, takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def cells(text: str, size: int) -> str:
+    """Clean `text` in exactly `size` cells: padded, or cut with '…'. A wide character is never cut in half."""
+    taken = width(text)
+    if taken <= size:
+        return text + " " * (size - taken)
+    return cut(text, size) + " " * (size - width(cut(text, size)))
+
+
+def cut(text: str, size: int) -> str:
+    """Clean `text` in at most `size` cells, '…' where something is left out."""
+    if size <= 0:
+        return ""
+    if width(text) <= size:
+        return text
+    if text.isascii():
+        return text[: size - 1] + ELLIPSIS
+    # No character takes less than no cell: what cannot fit is not measured.
+    return set_cell_size(_head(text, size - 1), size - 1).rstrip(" ") + ELLIPSIS
+
+
+def _head(text: str, size: int) -> str:
+    """Enough of `text` for `size` cells, zero-width characters allowed for, so that a huge line costs no more."""
+    return text[: 4 * size + 16]
+
+
+def right(text: str, size: int) -> str:
+    """Clean `text` at the right end of `size` cells."""
+    shown = cut(text, size)
+    return " " * (size - width(shown)) + shown
+
+
+def wrap(text: str, size: int) -> list[str]:
+    """Clean `text` (lines allowed) in lines of at most `size` cells, broken at spaces where there are any.
+
+    A quoted line keeps its '> ' in front of what is wrapped. Linear in the length of `text`.
+    """
+    size = max(size, 1)
+    wrapped: list[str] = []
+    for line in text.split("\n"):
+        if len(line) <= size and width(line) <= size:
+            wrapped.append(line)
+        else:
+            wrapped.extend(_wrapped(line, size))
+    return wrapped
+
+
+def _wrapped(line: str, size: int) -> list[str]:
+    prefix = line[: _quote_end(line)]
+    prefix = prefix if len(prefix) < size // 2 else ""
+    indent = prefix or " " * min(len(line) - len(line.lstrip(" ")), size // 2)
+    room = size - len(indent)
+    lines: list[str] = []
+    row: list[str] = []
+    used = 0
+    for word in line[len(indent) :].split(" "):
+        taken = width(word)
+        if row and used + 1 + taken > room:
+            lines.append(indent + " ".join(row))
+            row, used = [], 0
+        if taken > room:
+            *full, word = chop_cells(word, room)
+            lines.extend(indent + piece for piece in full)
+            taken = width(word)
+        used += taken + (1 if row else 0)
+        row.append(word)
+    return [*lines, indent + " ".join(row)]
+
+
+def _quote_end(line: str) -> int:
+    """How long the run of '>' and spaces at the start of a quoted line is; 0 for one that is not quoted."""
+    if not line.startswith(">"):
+        return 0
+    end = 0
+    while end < len(line) and line[end] in "> ":
+        end += 1
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines of a body that are shown together; `folded` ones stand behind one line until asked for."""
+
+    lines: tuple[str, ...]
+    folded: bool = False
+
+
+def fold_quotes(lines: Sequence[str]) -> list[Block]:
+    """The lines in blocks: quotes of more than FOLD_LINES lines folded, with the line that introduces them."""
+    blocks: list[Block] = []
+    start, quoted = 0, False
+    for position, is_quote in enumerate([*_quote_marks(lines), None]):
+        if is_quote is quoted:
+            continue
+        if position > start:
+            _add_block(blocks, tuple(lines[start:position]), quoted and position - start > FOLD_LINES)
+        start, quoted = position, bool(is_quote)
+    return blocks
+
+
+def _quote_marks(lines: Sequence[str]) -> list[bool]:
+    """For each line whether it is quoted; empty lines between quotes count with them, and so does the attribution."""
+    marks = [line.startswith(">") for line in lines]
+    last = -1
+    for position, line in enumerate(lines):
+        if marks[position]:
+            if 0 <= last < position - 1:
+                marks[last:position] = [True] * (position - last)
+            last = position
+        elif line.strip():
+            last = -1
+    for position, line in enumerate(lines):
+        follows = position + 1 < len(lines) and marks[position + 1]
+        if follows and not marks[position] and line.rstrip().endswith(_ATTRIBUTION_ENDS):
+            marks[position] = True
+    return marks
+
+
+def _add_block(blocks: list[Block], lines: tuple[str, ...], folded: bool) -> None:
+    if blocks and not folded and not blocks[-1].folded:
+        blocks[-1] = Block(blocks[-1].lines + lines)
+    else:
+        blocks.append(Block(lines, folded))
+
+
+def folded_line(block: Block) -> str:
+    """What stands for a folded block."""
+    count = len(block.lines)
+    return ngettext("··· {count} quoted line", "··· {count} quoted lines", count).format(count=count)
+
+
+@lru_cache(maxsize=4)
+def _months(language: str) -> tuple[str, ...]:
+    """The short month names of a language, without a trailing full stop."""
+    from babel.dates import get_month_names
+
+    names = get_month_names("abbreviated", context="format", locale=language)
+    return tuple(str(names[month]).rstrip(".") for month in range(1, 13))
+
+
+def short_date(milliseconds: int, now: datetime) -> str:
+    """A moment (ms since the epoch) for a list, in `now`'s time zone: '14:32' today, '12 Nov' this year, else a date.
+
+    At most eight cells wide in every language.
+    """
+    moment = datetime.fromtimestamp(milliseconds / 1000, now.tzinfo)
+    if moment.date() == now.date():
+        return f"{moment.hour:02}:{moment.minute:02}"
+    if moment.year == now.year:
+        return f"{moment.day} {_months(i18n.language())[moment.month - 1]}"
+    return f"{moment.day:02}/{moment.month:02}/{moment.year % 100:02}"
+
+
+def long_date(milliseconds: int, now: datetime) -> str:
+    """A moment for the reader's header, in `now`'s time zone and the current language."""
+    return i18n.date_time(datetime.fromtimestamp(milliseconds / 1000, now.tzinfo))
+
+
+def file_size(count: int) -> str:
+    """Bytes as people say them: '812 B', '14 kB', '3.2 MB' (decimal, with the language's own decimal mark)."""
+    if count < 1_000:
+        return f"{count} B"
+    size, unit = float(count), "B"
+    for unit in ("kB", "MB", "GB"):  # noqa: B007 - the last one stays
+        size /= 1_000
+        if size < 999.5:
+            break
+    digits = f"{size:.0f}" if size >= 9.95 else f"{size:.1f}"
+    return f"{digits.replace('.', ',') if i18n.language() == 'pt_BR' else digits} {unit}"
+
+
+def person(address: Address) -> str:
+    """A person in a list: the name, else the address, else that there is none."""
+    return address.name or address.email or _("(no sender)")
+
+
+def person_in_full(address: Address) -> str:
+    """A person in the reader: name and true address, or that the address is not valid."""
+    if not address.email:
+        return _("{name} (invalid address)").format(name=address.name) if address.name else _("(no sender)")
+    return f"{address.name} <{address.email}>" if address.name else address.email
+
+
+def people(addresses: Iterable[Address], most: int = 3) -> str:
+    """Persons for a list row: the first few, and how many more."""
+    everyone = list(addresses)
+    names = [person(address) for address in everyone[:most]]
+    rest = len(everyone) - len(names)
+    return ", ".join(names) + (_(" and {count} more").format(count=rest) if rest > 0 else "")
