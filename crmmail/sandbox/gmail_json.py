@@ -227,7 +227,5 @@ def select(value: Any, tree: Tree) -> Any:
     anything = tree.get("*")
     rest: Tree = anything or {}
     return {
-        key: select(item, tree[key] if key in tree else rest)
-        for key, item in value.items()
-        if key in tree or anything is not None
+        key: select(item, tree.get(key, rest)) for key, item in value.items() if key in tree or anything is not None
     }

@@ -54,7 +54,7 @@ def check(sandbox: Sandbox, request: Request, mailbox: Mailbox, token: Token | N
     """The fault planned for this page. Raises Problem where the token has expired."""
     fault = sandbox.faults.paging(request)
     planned = fault is not None and fault.kind == "expired"
-    made = int(token.get("since", token.get("at", 0))) if token else 0
+    made: int = token.get("since") or token.get("at") or 0 if token else 0
     if token and (planned or made < mailbox.oldest_sequence):
         code = str(fault.body or "") if fault else ""
         if code:

@@ -267,7 +267,11 @@ class Mailbox:
             message.flag = "flagged" if starred and not self.gmail else "notFlagged"
             if not self.gmail and folder == "drafts":
                 message.labels |= {DRAFT}
-            if thread is not None:
+            if self.gmail and folder == "drafts":
+                message.draft_id = f"r{chosen}"
+            if thread == 0:
+                message.thread_key = chosen  # a thread of its own, whatever its headers say
+            elif thread is not None:
                 parent = self.messages.get(thread)
                 message.thread_key = (parent.thread_key or thread) if parent else thread
                 if parent:
@@ -411,6 +415,20 @@ class Mailbox:
             self.touch(place)
             self.removed_places.append(self.places.pop(place.id))
 
+    def withhold(self, message: Message) -> None:
+        """Take a message out as if it had not arrived yet; `restore` puts it in."""
+        with self.lock:
+            del self.messages[message.key]
+            del self.order[bisect.bisect_left(self.order, message.key)]
+            self.events = [event for event in self.events if event.key != message.key]
+            self._counts = (-1, {})
+
+    def restore(self, message: Message) -> None:
+        """Put in what `withhold` took out, as a new arrival."""
+        with self.lock:
+            self._insert(message)
+            self.announce(message.key)
+
     def expire_cursors(self) -> None:
         """Forget the past: every history id and delta token given so far is too old."""
         with self.lock:
@@ -467,6 +485,14 @@ class Mailbox:
                         self._ids.setdefault(found, message.key)
             key = self._ids.get(f"<{identity.strip().strip('<>')}>")
             return key if key in self.messages else None
+
+    def draft(self, identity: str) -> Message:
+        """Gmail: the message a draft id stands for now. Raises Missing."""
+        with self.lock:
+            for message in self.messages.values():
+                if message.draft_id and message.draft_id == identity:
+                    return message
+            raise Missing(identity)
 
     def thread_of(self, key: int) -> int:
         """The key of the thread: that of its first message, as far as the headers tell."""

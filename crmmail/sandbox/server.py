@@ -182,6 +182,7 @@ class Sandbox:
         self._directory: Path | None = None
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
         self._busy: Counter[str] = Counter()
+        self._due: list[tuple[float, Callable[[], Any]]] = []
         self._spent: dict[str, deque[tuple[float, int]]] = {}
         self._lock = threading.Lock()
         for user in users:
@@ -282,11 +283,13 @@ class Sandbox:
         """Answer a request, and note it in the ledger. Also used for the inner requests of a batch."""
         if request.inner:
             self._name(request)
+        self._run_due()
         token = ledger_module.current.set(request)
         try:
             response = self.faults.answer(request) or self._dispatch(request)
         finally:
             ledger_module.current.reset(token)
+        self._run_due()  # deliveries wait until the sender's mailbox is let go: two locks at once could deadlock
         self.ledger.ask(self._asked(request, response))
         return response
 
@@ -329,6 +332,19 @@ class Sandbox:
     def now(self) -> float:
         """The server's clock, for the Date header."""
         return self.clock()
+
+    def later(self, seconds: float, task: Callable[[], Any]) -> None:
+        """Do `task` once the answer is ready, or so many seconds later on the sandbox's clock."""
+        with self._lock:
+            self._due.append((self.clock() + seconds, task))
+
+    def _run_due(self) -> None:
+        now = self.clock()
+        with self._lock:
+            ready = [task for at, task in self._due if at <= now]
+            self._due = [(at, task) for at, task in self._due if at > now]
+        for task in ready:
+            task()
 
     # ---- limits ------------------------------------------------------------------------------------------------
 

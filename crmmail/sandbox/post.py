@@ -1,0 +1,72 @@
+"""The post office: what happens to a mail that was sent, whoever's API sent it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from crmmail.sandbox import mime
+from crmmail.sandbox.mailbox import Mailbox, header, header_block
+
+if TYPE_CHECKING:
+    from crmmail.sandbox.server import Sandbox
+
+
+def recipients(raw: bytes) -> list[str]:
+    """The envelope: every address in To, Cc and Bcc, lower-case, once."""
+    found = [address for name in ("To", "Cc", "Bcc") for _who, address in mime.raw_addresses(raw, name)]
+    return list(dict.fromkeys(address.lower() for address in found if "@" in address))
+
+
+def digest(raw: bytes) -> str:
+    """What makes two sends the same mail: recipients, subject and body; not its id or date."""
+    said = f"{sorted(recipients(raw))}{header(raw, b'Subject')}".encode("utf-8", "replace")
+    return hashlib.sha256(said + _body(raw).strip()).hexdigest()[:16]
+
+
+def _body(raw: bytes) -> bytes:
+    _head, separator, rest = raw.partition(b"\r\n\r\n")
+    return rest if separator else raw.partition(b"\n\n")[2]
+
+
+def fresh_message_id(domain: str) -> str:
+    """A Message-ID as the provider makes them."""
+    return f"<CA{secrets.token_urlsafe(30)}@{domain}>"
+
+
+def complete(raw: bytes, mailbox: Mailbox) -> bytes:
+    """The mail with the Date and From it must have."""
+    wanted = {}
+    if not header(raw, b"Date"):
+        wanted["Date"] = formatdate(mailbox.clock(), usegmt=True)
+    if not header(raw, b"From"):
+        wanted["From"] = f"{mailbox.name} <{mailbox.address}>"
+    return mime.set_headers(raw, dict(wanted)) if wanted else raw
+
+
+def hand_over(sandbox: Sandbox, sender: Mailbox, raw: bytes, item: str) -> None:
+    """Note the send in the ledger and deliver to those recipients who have a mailbox here (but the sender)."""
+    to = recipients(raw)
+    sandbox.ledger.accept(
+        sender.address,
+        "send",
+        item,
+        recipients=to,
+        subject=mime.first(mime.headers(raw), "Subject"),
+        message_id=header(raw, b"Message-ID"),
+        sender=header(raw, b"From"),
+        digest=digest(raw),
+        size=len(raw),
+    )
+    copy = mime.set_headers(raw, {"Bcc": None})
+    for address in to:
+        if address != sender.address and (user := sandbox.users.get(address)):
+            sandbox.later(0.0, functools.partial(user.mailbox.deliver, copy))
+
+
+def is_bare(raw: bytes) -> bool:
+    """Whether this is no mail at all: not one header line."""
+    return b":" not in header_block(raw)
