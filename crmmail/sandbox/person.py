@@ -6,20 +6,35 @@ person.sign_in(sandbox, "work", box, tokens, "bruno@example.com")
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crmmail.config import MailboxSettings
 from crmmail.sandbox import consent
 from crmmail.signing import Done, Failed, Flow, ShowCode, ShowUrl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from crmmail.auth.tokens import TokenStore
-    from crmmail.sandbox.server import Sandbox
 
 
-def settings(sandbox: Sandbox, provider: str, address: str = "") -> MailboxSettings:
+class Reachable(Protocol):
+    """A sandbox, in this process or another."""
+
+    @property
+    def https_url(self) -> str:
+        """Where it listens."""
+        ...
+
+    @property
+    def ca_file(self) -> Path:
+        """Whom to trust for that address."""
+        ...
+
+
+def settings(sandbox: Reachable, provider: str, address: str = "") -> MailboxSettings:
     """A mailbox's settings with every address leading to the sandbox, over TLS: msal accepts nothing else."""
     base = sandbox.https_url
     shared: dict[str, Any] = {"provider": provider, "address": address, "ca_file": str(sandbox.ca_file)}
@@ -43,7 +58,13 @@ def settings(sandbox: Sandbox, provider: str, address: str = "") -> MailboxSetti
 
 
 def sign_in(
-    sandbox: Sandbox, name: str, box: MailboxSettings, tokens: TokenStore, user: str = "", *, decision: str = "approve"
+    sandbox: Reachable,
+    name: str,
+    box: MailboxSettings,
+    tokens: TokenStore,
+    user: str = "",
+    *,
+    decision: str = "approve",
 ) -> Done | Failed:
     """Sign in to `box` as `user` (the provider's first one when ''), doing in the browser what a person would."""
     from crmmail import auth
@@ -51,7 +72,7 @@ def sign_in(
     return answer(sandbox, auth.sign_in(name, box, tokens), user, decision=decision)
 
 
-def answer(sandbox: Sandbox, flow: Flow, user: str = "", *, decision: str = "approve") -> Done | Failed:
+def answer(sandbox: Reachable, flow: Flow, user: str = "", *, decision: str = "approve") -> Done | Failed:
     """Take a sign-in to its end."""
     for event in flow.events():
         if isinstance(event, ShowUrl):
@@ -63,7 +84,7 @@ def answer(sandbox: Sandbox, flow: Flow, user: str = "", *, decision: str = "app
     raise RuntimeError("a sign-in ends with Done or Failed")
 
 
-def browse(sandbox: Sandbox, url: str, user: str = "", *, decision: str = "approve", follow: bool = True) -> str:
+def browse(sandbox: Reachable, url: str, user: str = "", *, decision: str = "approve", follow: bool = True) -> str:
     """Open a consent page, answer it, and let the browser go where it is sent; returns that address."""
     headers = {"X-Sandbox-User": user or "-", "X-Sandbox-Decision": decision}
     with _browser(sandbox) as browser:
@@ -73,14 +94,14 @@ def browse(sandbox: Sandbox, url: str, user: str = "", *, decision: str = "appro
     return location
 
 
-def type_code(sandbox: Sandbox, code: str, user: str = "", *, decision: str = "approve") -> bool:
+def type_code(sandbox: Reachable, code: str, user: str = "", *, decision: str = "approve") -> bool:
     """Type a device code into its page; False when the page does not know it."""
     form = {"user_code": code, "user": user, "decision": decision}
     with _browser(sandbox) as browser:
         return browser.post(f"{sandbox.https_url}/devicelogin", data=form).status_code == 200
 
 
-def _browser(sandbox: Sandbox) -> httpx.Client:
+def _browser(sandbox: Reachable) -> httpx.Client:
     import ssl
 
     import httpx
