@@ -12,16 +12,17 @@ import re
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmmail.errors import CursorExpired, Rejected, RemoteError, ScopeRequired, Transient
+from crmmail.errors import CursorExpired, RemoteError, ScopeRequired, Transient
 from crmmail.faultpoint import fault
 from crmmail.i18n import _, ngettext
-from crmmail.model import Incoming, Page, Phase, Status
+from crmmail.model import Page, Phase, Status
+from crmmail.sync.bodies import Bodies
 from crmmail.sync.decide import Decision, Move, decide
 from crmmail.sync.pace import Pace
 from crmmail.sync.pull import Circle, slices
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from crmmail.remotes import Remote
     from crmmail.store import Store
 
-BODIES = 10  # raw messages asked for at once: a user's act waits for no more than this
 REPAIR_EVERY = 3600.0  # seconds between two full readings for the sake of counts that differ
 RESYNCS = 3  # an hour for cursors the server forgot: one that forgets them all must not make us read for ever
 CLOCK_SLIP = 2.0  # seconds the time of day may fall behind before we say that it was set back
@@ -97,9 +97,8 @@ class RemoteSync:
         self._rng = rng or random.Random()
         self._pace = pace or Pace()
         self._pusher = Pusher(store, remote, clock, self._rng)
-        self._wanted: deque[str] = deque()
-        self._omitted: set[str] = set()  # bodies asked for and not given: gone there, refused, or a passing error
-        self._omitted_before: set[str] = set()  # the same of earlier steps, to be asked for once more
+        self._bodies = Bodies(store, remote, self._take)
+        self._work = _Round(timer())
         self._begun = False
         self._interrupted = False
         self._held_until = timer() + hold if hold else 0.0
@@ -116,7 +115,7 @@ class RemoteSync:
 
     def want(self, remote_id: str) -> None:
         """Fetch the body of `remote_id` before all others."""
-        self._wanted.append(remote_id)
+        self._bodies.want(remote_id)
 
     def lively(self) -> None:
         """The user is at work: ask the server more often again."""
@@ -156,7 +155,7 @@ class RemoteSync:
                 next_step=self._last.next_step,
                 error=self._last.error,
             )
-        work = _Round(self._timer())
+        work = self._work = _Round(self._timer())
         try:
             self._begin()
             self._greet()
@@ -172,7 +171,7 @@ class RemoteSync:
         slip = self._clock() - self._timer()
         if not self._begun:
             self._pusher.begin()
-            self._omitted.clear()
+            self._bodies.forget_omitted()
             self._begun = True
         elif slip < self._slip - CLOCK_SLIP:
             self._pusher.hasten()
@@ -188,7 +187,7 @@ class RemoteSync:
 
     def _attend(self, work: _Round) -> None:
         """What the user waits for goes before everything else: a body to read, then acts to carry out."""
-        self._fetch_wanted(work)
+        self._bodies.fetch_wanted()
         pushed = self._pusher.push(self._stopping)
         work.pushed += pushed.done
         work.rejected += pushed.rejected
@@ -220,7 +219,7 @@ class RemoteSync:
         with closing(self._pages(cursor)) as pages:
             for page in pages:
                 circle.check(page)
-                self._take(page, work)
+                self._take(page)
                 self._reread = False
                 self._attend(work)
                 if self._interrupted:
@@ -230,7 +229,8 @@ class RemoteSync:
     def _pages(self, cursor: str) -> Generator[Page, None, None]:
         yield from self._remote.changes(cursor, lambda ids: self._store.known(self.mailbox, ids))
 
-    def _take(self, page: Page, work: _Round) -> None:
+    def _take(self, page: Page) -> None:
+        work = self._work
         resting = self._store.cursor(self.mailbox)
         for piece in slices(page, resting):
             fault("pull.received")
@@ -243,57 +243,18 @@ class RemoteSync:
             work.filling = page.progress
             self._say(Phase.FILLING, done=page.progress[0], total=page.progress[1])
 
-    # Bodies
-
-    def _fetch_wanted(self, work: _Round) -> None:
-        wanted: dict[str, None] = {}
-        while self._wanted:
-            wanted[self._wanted.popleft()] = None
-        self._fetch_these([remote_id for remote_id in wanted if self._lacks_body(remote_id)], work)
-
-    def _lacks_body(self, remote_id: str) -> bool:
-        number = self._store.find(self.mailbox, remote_id)
-        return number is not None and self._store.raw(number) is None
-
     def _fetch(self, work: _Round) -> bool:
-        """Bodies not here yet, newest first, until the next pull is due; True when some are left."""
-        self._omitted_before, self._omitted = self._omitted, set()
+        """Bodies not here yet until the next pull is due; True when some are left."""
+        self._bodies.begin_round()
         while not self._interrupted:
-            ids = self._unfetched()
+            ids = self._bodies.next()
             if not ids:
                 return False
             if self._timer() - work.started > self._pace.shortest:
                 return True
-            self._fetch_these(ids, work)
+            self._bodies.fetch(ids)
             self._attend(work)
         return True
-
-    def _unfetched(self) -> list[str]:
-        ids = self._store.unfetched(self.mailbox, BODIES + len(self._omitted))
-        return [remote_id for remote_id in ids if remote_id not in self._omitted][:BODIES]
-
-    def _fetch_these(self, remote_ids: Sequence[str], work: _Round) -> None:
-        if not remote_ids:
-            return
-        got: list[Incoming] = []
-        try:
-            with closing(self._bodies(remote_ids)) as bodies:
-                got.extend(bodies)
-        except Rejected:
-            for remote_id in remote_ids if len(remote_ids) > 1 else ():
-                self._fetch_these([remote_id], work)
-        if got:
-            self._take(Page(self._store.cursor(self.mailbox), tuple(got)), work)
-        self._note_omitted(set(remote_ids) - self._store.known(self.mailbox, remote_ids))
-
-    def _note_omitted(self, remote_ids: set[str]) -> None:
-        """A body not given twice is not to be had; one not given once may have met a passing trouble."""
-        if twice := remote_ids & self._omitted_before:
-            self._store.unavailable(self.mailbox, sorted(twice))
-        self._omitted |= remote_ids - twice
-
-    def _bodies(self, remote_ids: Sequence[str]) -> Generator[Incoming, None, None]:
-        yield from self._remote.bodies(remote_ids)
 
     # What is said
 
