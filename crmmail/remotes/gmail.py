@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://gmail.googleapis.com"
 IDS_PER_LIST, IDS_PER_CHANGE, CALLS_PER_BATCH = 500, 1000, 15
-FIRST_PAGE, FULL_PAGE = 25, 50
+FIRST_PAGE, FULL_PAGE = 30, 50
 LABELS_EVERY = 300.0  # seconds after which labels are read even though nothing happened (a new, empty label)
 _HISTORY = ("messageAdded", "messageDeleted", "labelAdded", "labelRemoved")
 
@@ -75,7 +75,7 @@ class Gmail:
 
     def bodies(self, remote_ids: Sequence[str]) -> Iterator[Incoming]:
         """The raw messages of these ids; what is gone is left out."""
-        for fetched in self._calls.fetch(remote_ids, FIRST_PAGE):
+        for fetched in self._calls.fetch(remote_ids, CALLS_PER_BATCH, CALLS_PER_BATCH):
             yield from fetched.messages
             if fetched.error is not None:
                 raise fetched.error
@@ -109,8 +109,7 @@ class Gmail:
         return place
 
     def _filled(self, place: Place, ids: Sequence[str]) -> Generator[Page, None, Place]:
-        size = FIRST_PAGE if place.done == 0 else FULL_PAGE
-        for fetched in self._calls.fetch(ids, size):
+        for fetched in self._calls.fetch(ids, FULL_PAGE if place.done else FIRST_PAGE, FULL_PAGE):
             place = replace(place, done=place.done + len(fetched.messages) + len(fetched.gone))
             progress = (place.done, max(place.total, place.done))
             yield Page(gmail_json.dump_place(place), tuple(fetched.messages), progress=progress)
@@ -201,7 +200,7 @@ class Gmail:
         if patches or removals:
             yield Page(cursor, patches=patches, removals=removals)
         missing = [message for message in reversed(alive) if message not in have]
-        for fetched in self._calls.fetch(missing, FULL_PAGE):
+        for fetched in self._calls.fetch(missing, FULL_PAGE, FULL_PAGE):
             yield Page(cursor, upserts=tuple(fetched.messages), removals=tuple(fetched.gone))
             if fetched.error is not None:
                 raise fetched.error

@@ -122,15 +122,19 @@ class Calls:
         body = {"json": call.body} if call.body is not None else {}
         return self._wire.call(call.method, call.path, limit=limit, **body)
 
-    def fetch(self, ids: Sequence[str], size: int) -> Iterator[Fetched]:
-        """The raw messages of `ids` in portions of about `size`; a portion goes out early rather than wait."""
-        portion = Fetched()
+    def fetch(self, ids: Sequence[str], first: int, size: int) -> Iterator[Fetched]:
+        """The raw messages of `ids` in portions of at most `size`, `first` in the first one.
+
+        A portion goes out early rather than wait for quota.
+        """
+        portion, limit = Fetched(), first
         for start in range(0, len(ids), GETS_PER_BATCH):
             chunk = ids[start : start + GETS_PER_BATCH]
             count = len(portion.messages) + len(portion.gone)
-            if count >= size or (count and self._pace.delay(UNITS["get"] * len(chunk)) > 1.0):
+            full = count + len(chunk) > limit or self._pace.delay(UNITS["get"] * len(chunk)) > 1.0
+            if count and full:
                 yield portion
-                portion = Fetched()
+                portion, limit = Fetched(), size
             more = self._raw(chunk)
             portion.messages += more.messages
             portion.gone += more.gone

@@ -173,6 +173,13 @@ class Wire:
         except _StaleConnection as stale:
             raise stale.error from stale
 
+    def relative(self, link: str) -> str:
+        """A link of the server's as a path below our base. Raises Transient when it lies elsewhere."""
+        path = self._target(link).removeprefix(self._base)
+        if not path.startswith("/"):
+            raise Transient(_("The server's answer was cut off or makes no sense."))
+        return path
+
     def close(self) -> None:
         """End all connections; a call that waits raises Offline."""
         with self._lock:
