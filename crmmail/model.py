@@ -375,6 +375,89 @@ class Status:
     missing: Mapping[str, int] = field(default_factory=dict)  # folder key → server count minus local count
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An address of ours that mail can be sent from. Gmail replaces an unverified one silently, so it is told apart."""
+
+    mailbox: str
+    address: Address
+    default: bool = False
+    verified: bool = True
+    signature: str = ""  # plain text
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file attached to a draft. Its content lies in the store under `digest` (SHA-256, hex), not where it came from."""
+
+    name: str
+    content_type: str
+    size: int  # bytes
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message being written. An address with an empty `email` holds in `name` what was typed and is not valid."""
+
+    id: int
+    mailbox: str = ""  # '' while no mailbox is connected
+    sender: str = ""  # the identity's address
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    subject: str = ""
+    text: str = ""
+    cursor: int = 0  # characters into `text`
+    markdown: bool = False
+    kind: str = "new"  # mail.reply.Kind
+    parent: int = 0  # local id of the message replied to or forwarded, 0: none
+    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
+    remote_thread: str = ""
+    enclosures: tuple[Enclosure, ...] = ()
+    account: str = ""  # id of the CRM account it is written for
+    remote_id: str = ""  # the server's draft, '' when it has none yet
+    saved_ms: int = 0
+    revision: int = 0
+
+
+class SendState(enum.StrEnum):
+    """Where an outgoing message stands, as a person tells the states apart."""
+
+    HELD = "held"  # within the undo window, or for a later time
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"  # by the server
+    SEEN = "seen"  # found in Sent
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # whether it went out must be looked up, or asked
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way out. `mime` lies in the store; its digest proves that what goes is what was queued."""
+
+    id: int
+    draft: int
+    mailbox: str
+    state: SendState
+    subject: str
+    recipients: tuple[str, ...]
+    message_id: str  # ours, as queued; the server may replace it
+    digest: str
+    token: str  # our own header X-Crmmail-Id
+    not_before: float = 0.0  # seconds since the epoch
+    attempts: int = 0
+    remote_draft: str = ""
+    remote_id: str = ""  # the sent copy
+    sent_message_id: str = ""  # as read back from the server
+    remote_thread: str = ""
+    error: str = ""
+
+
 def message_id(received_ms: int, sequence: int) -> int:
     """The local id for a message received at `received_ms` (clamped to 1970..2039), `sequence` telling twins apart."""
     clamped = min(max(received_ms, 0), MAX_RECEIVED_MS)
