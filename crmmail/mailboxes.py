@@ -73,9 +73,15 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
         if box.provider == "gmail":
             from crmmail.remotes.gmail import Gmail
 
-            return Gmail.from_settings(mailbox.id, box, ticket)
+            return Gmail(
+                mailbox.id,
+                auth=ticket,
+                base_url=box.api_url,
+                ca_file=box.ca_file or None,
+                units_per_second=box.quota_per_second,
+            )
         from crmmail.remotes.graph import Graph
 
-        return Graph.from_settings(mailbox.id, box, ticket)
+        return Graph(mailbox.id, auth=ticket, base_url=box.api_url, ca_file=box.ca_file or None)
 
     return connect

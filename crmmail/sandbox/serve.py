@@ -120,20 +120,20 @@ def furnish(mailbox: Mailbox, letters: Iterable[Letter]) -> None:
     """Put `letters` there as if they had always been; their bytes are made when somebody asks."""
     places: dict[str, str] = {}
     threads: dict[str, int] = {}
+    root = "" if mailbox.gmail else mailbox.place("msgfolderroot").id
     for letter in sorted(letters, key=lambda each: each.received_ms):
-        for label in letter.labels:
+        elsewhere = letter.place == "archive" and bool(letter.labels) and not mailbox.gmail
+        labels = letter.labels if mailbox.gmail or elsewhere else ()
+        for label in labels:
             if label not in places:
-                parent = "" if mailbox.gmail else mailbox.place("msgfolderroot").id
-                places[label] = mailbox.new_place(label, parent=parent).id
-        labels = [places[label] for label in letter.labels] if mailbox.gmail else []
-        elsewhere = not mailbox.gmail and letter.place == "archive" and letter.labels
+                places[label] = mailbox.new_place(label, parent=root).id
         key = mailbox.add(
             letter.raw,
-            folder=places[letter.labels[0]] if elsewhere else letter.place,
+            folder=places[labels[0]] if elsewhere else letter.place,
             unread=letter.unread,
             starred=letter.starred and mailbox.gmail,
             received_ms=letter.received_ms,
-            labels=labels,
+            labels=[places[label] for label in labels] if mailbox.gmail else [],
             thread=threads.get(letter.thread) if letter.thread else None,
         )
         threads.setdefault(letter.thread, key)
