@@ -56,7 +56,7 @@ class Rendered:
     text: str
     links: tuple[Link, ...] = ()
     blocked_images: int = 0
-    hidden: bool = False
+    hidden: bool = False  # text was left out that a browser would not show, by other means than `display: none`
     too_complex: bool = False
 
 
@@ -66,6 +66,7 @@ class _Open:
 
     name: str
     hidden: bool = False
+    covert: bool = False  # hidden, and not by the plain `display: none` that every newsletter's preview text has
     foreground: str | None = "000000"
     background: str | None = "ffffff"
     href: str = ""
@@ -108,7 +109,7 @@ class _Renderer:
 
     def text(self, text: str) -> None:
         if self.stack[-1].hidden:
-            self.hid = self.hid or not text.isspace()
+            self.hid = self.hid or (self.stack[-1].covert and bool(clean_line(text[:200])))
             return
         self.flow.add(text)
         for element in self.stack if text.strip() else ():
@@ -143,9 +144,9 @@ class _Renderer:
         parent = self.stack[-1]
         attributes = tag.attributes
         if parent.hidden or tag.name in _DROPPED:
-            return _Open(tag.name, True)
+            return _Open(tag.name, True, parent.covert)
         if not attributes:
-            return _Open(tag.name, False, parent.foreground, parent.background)
+            return _Open(tag.name, False, False, parent.foreground, parent.background)
         style = html_hidden.declarations(attributes.get("style", ""))
         foreground, background = parent.foreground, parent.background
         if own := style.get("color") or attributes.get("color"):
@@ -158,7 +159,8 @@ class _Renderer:
         hidden = "hidden" in attributes or html_hidden.is_hiding(style) or self.sheet.hides(attributes)
         href = links.tidy(attributes.get("href", "")) if tag.name == "a" else ""
         unseen = bool(own) and (foreground == "" or (foreground is not None and foreground == background))
-        return _Open(tag.name, hidden or unseen, foreground or parent.foreground, background, href)
+        covert = (hidden or unseen) and style.get("display") != "none" and not self.sheet.hides(attributes)
+        return _Open(tag.name, hidden or unseen, covert, foreground or parent.foreground, background, href)
 
     def _enter(self, name: str, tag: Tag) -> None:
         if name not in _BLOCKS:

@@ -25,6 +25,7 @@ class Flow:
     marker: str = ""  # of a list item that has no line yet
     indents: list[str] = field(default_factory=list)
     lists: list[int] = field(default_factory=list)  # next number, -1 where the list has bullets
+    last_quotes: int = 0  # of the line set last
 
     def add(self, text: str) -> None:
         """Running text. In preformatted text its line breaks count."""
@@ -62,7 +63,7 @@ class Flow:
     def paragraph(self) -> None:
         """End the line and keep an empty one before the next."""
         self.line()
-        self.gap = True
+        self.gap = self.gap or not self.marker
 
     def rule(self) -> None:
         """A horizontal line."""
@@ -81,7 +82,9 @@ class Flow:
 
     def open_list(self, *, numbered: bool, start: str) -> None:
         """A list; nested ones follow without an empty line."""
-        self.gap = self.gap and not self.lists
+        self.line()
+        if self.lists:
+            self.gap = False
         first = int(start) if start.isdigit() and len(start) < 6 else 1
         self.lists.append(first if numbered else -1)
 
@@ -99,7 +102,6 @@ class Flow:
             self.lists[-1] = number + 1
         self.marker = f"{number}. " if number >= 0 else "• "
         self.indents.append(" " * len(self.marker))
-        self.gap = self.gap and not self.lists
 
     def end_item(self) -> None:
         """The end of an item."""
@@ -117,8 +119,9 @@ class Flow:
     def _emit(self, text: str) -> None:
         quotes = "> " * min(self.quotes, QUOTES_SHOWN)
         if self.gap and self.lines and self.lines[-1].strip("> "):
-            self.lines.append(quotes.rstrip())
+            self.lines.append(("> " * min(self.quotes, self.last_quotes, QUOTES_SHOWN)).rstrip())
         self.gap = False
+        self.last_quotes = self.quotes
         indents = self.indents[:INDENTS_SHOWN]
         if self.marker:
             indents = [*indents[:-1], self.marker]

@@ -55,6 +55,7 @@ class Tree:
     leaves: tuple[Part, ...]
     too_complex: bool = False
     ambiguous: bool = False  # two Content-Type fields and the like: others may read it differently
+    cut_off: int = -1  # the leaf that ends with the message because no closing boundary came
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class _Walk:
     boundaries: int = 0
     too_complex: bool = False
     ambiguous: bool = False
+    cut_off: int = -1
 
     def part(self, start: int, end: int, depth: int, default: str) -> Part:
         """The part that raw[start:end] is, with its header."""
@@ -95,17 +97,23 @@ class _Walk:
             return ()
         default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
         children: list[Part] = []
-        for first, last in self._sections(start, end, boundary.encode("utf-8", "replace")):
+        line = b"--" + boundary.encode("utf-8", "replace").strip()
+        sections, is_closed = self._sections(start, end, line, exact=True)
+        if not sections:
+            # RFC 2046 §5.1.1 asks only that a line begin with the boundary; whole lines first tell nested ones apart.
+            sections, is_closed = self._sections(start, end, line, exact=False)
+        for first, last in sections:
             if self.parts >= PARTS_LIMIT:
                 self.too_complex = True
                 break
             children.append(self.part(first, last, depth + 1, default))
+        if sections and not is_closed and sections[-1][1] == len(self.raw):
+            self.cut_off = len(self.leaves) - 1
         return tuple(children)
 
-    def _sections(self, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
-        """The byte ranges between the lines of `boundary`; the last one is open where the closing line is missing."""
+    def _sections(self, start: int, end: int, line: bytes, *, exact: bool) -> tuple[list[tuple[int, int]], bool]:
+        """(the byte ranges between the boundary lines, whether the closing one is there)."""
         sections: list[tuple[int, int]] = []
-        line = b"--" + boundary.strip()
         opened = -1
         found = start if self.raw.startswith(line, start) else self._find(line, max(start - 1, 0), end)
         while found >= 0:
@@ -113,16 +121,17 @@ class _Walk:
             line_end = self.raw.find(b"\n", after, end)
             line_end = end if line_end < 0 else line_end
             rest = self.raw[after : min(line_end, after + 100)].strip()
-            if not rest or rest.startswith(b"--"):
+            closes = rest.startswith(b"--")
+            if closes or not rest or not exact:
                 if opened >= 0:
                     sections.append((opened, max(opened, self._without_line_end(found))))
                 opened = min(line_end + 1, end)
-                if rest:
-                    return sections
+                if closes:
+                    return sections, True
             found = self._find(line, line_end, end)
         if 0 <= opened < end:
             sections.append((opened, end))
-        return sections
+        return sections, False
 
     def _find(self, line: bytes, position: int, end: int) -> int:
         """Where the next line that begins with `line` begins, -1 without one."""
@@ -149,7 +158,7 @@ def walk_from(raw: bytes, fields: headers.Fields) -> Tree:
     """The tree of the message `raw` whose header was already split."""
     state = _Walk(raw)
     root = state.described(fields, len(raw), 0, "text/plain")
-    return Tree(root, tuple(state.leaves), state.too_complex, state.ambiguous)
+    return Tree(root, tuple(state.leaves), state.too_complex, state.ambiguous, state.cut_off)
 
 
 def _repaired(kind: str, default: str) -> str:

@@ -169,9 +169,9 @@ class _Body:
         if not structure.text and not structure.html:
             self._take_other_text(structure)
         plain, rich, from_html = self._views(structure)
+        self._list_cut_off(structure.attached)
         attached = self._attachments(structure.attached)
         self._warn(self.tree.ambiguous, "ambiguous_structure")
-        self._warn(self.too_complex, "too_complex")
         return Body(
             text=plain,
             links=self.links,
@@ -193,6 +193,12 @@ class _Body:
             if part.kind.startswith("text/") and part.disposition != "attachment":
                 structure.text = [part]
                 return
+
+    def _list_cut_off(self, attached: list[mime.Part]) -> None:
+        """A message that ends in the middle of a part: where it belonged is a guess, so it is shown and listed."""
+        if self.tree.cut_off >= 0 and all(part.index != self.tree.cut_off for part in attached):
+            attached.append(self.tree.leaves[self.tree.cut_off])
+            self._warn(True, "ambiguous_structure")
 
     def _views(self, structure: _Structure) -> tuple[str, str, bool]:
         """(text, HTML as text where it differs, whether the text itself came from HTML)."""

@@ -6,9 +6,9 @@ month names and patterns come from Babel once per language.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -45,57 +45,58 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def cells(text: str, size: int) -> str:
-    """Clean `text` in exactly `size` cells: padded, or cut with '…'. A wide character is never cut in half."""
+def cells(text: str, room: int) -> str:
+    """Clean `text` in exactly `room` cells: padded, or cut with '…'. A wide character is never cut in half."""
     taken = width(text)
-    if taken <= size:
-        return text + " " * (size - taken)
-    return cut(text, size) + " " * (size - width(cut(text, size)))
+    if taken > room:
+        text = cut(text, room)
+        taken = width(text)
+    return text + " " * (room - taken)
 
 
-def cut(text: str, size: int) -> str:
-    """Clean `text` in at most `size` cells, '…' where something is left out."""
-    if size <= 0:
+def cut(text: str, room: int) -> str:
+    """Clean `text` in at most `room` cells, '…' where something is left out."""
+    if room <= 0:
         return ""
-    if width(text) <= size:
+    if width(text) <= room:
         return text
     if text.isascii():
-        return text[: size - 1] + ELLIPSIS
+        return text[: room - 1] + ELLIPSIS
     # No character takes less than no cell: what cannot fit is not measured.
-    return set_cell_size(_head(text, size - 1), size - 1).rstrip(" ") + ELLIPSIS
+    return set_cell_size(_head(text, room - 1), room - 1).rstrip(" ") + ELLIPSIS
 
 
-def _head(text: str, size: int) -> str:
-    """Enough of `text` for `size` cells, zero-width characters allowed for, so that a huge line costs no more."""
-    return text[: 4 * size + 16]
+def _head(text: str, room: int) -> str:
+    """Enough of `text` for `room` cells, zero-width characters allowed for, so that a huge line costs no more."""
+    return text[: 4 * room + 16]
 
 
-def right(text: str, size: int) -> str:
-    """Clean `text` at the right end of `size` cells."""
-    shown = cut(text, size)
-    return " " * (size - width(shown)) + shown
+def right(text: str, room: int) -> str:
+    """Clean `text` at the right end of `room` cells."""
+    shown = cut(text, room)
+    return " " * (room - width(shown)) + shown
 
 
-def wrap(text: str, size: int) -> list[str]:
-    """Clean `text` (lines allowed) in lines of at most `size` cells, broken at spaces where there are any.
+def wrap(text: str, columns: int) -> list[str]:
+    """Clean `text` (lines allowed) in lines of at most `columns` cells, broken at spaces where there are any.
 
     A quoted line keeps its '> ' in front of what is wrapped. Linear in the length of `text`.
     """
-    size = max(size, 1)
+    columns = max(columns, 1)
     wrapped: list[str] = []
     for line in text.split("\n"):
-        if len(line) <= size and width(line) <= size:
+        if len(line) <= columns and width(line) <= columns:
             wrapped.append(line)
         else:
-            wrapped.extend(_wrapped(line, size))
+            wrapped.extend(_wrapped(line, columns))
     return wrapped
 
 
-def _wrapped(line: str, size: int) -> list[str]:
+def _wrapped(line: str, columns: int) -> list[str]:
     prefix = line[: _quote_end(line)]
-    prefix = prefix if len(prefix) < size // 2 else ""
-    indent = prefix or " " * min(len(line) - len(line.lstrip(" ")), size // 2)
-    room = size - len(indent)
+    prefix = prefix if len(prefix) < columns // 2 else ""
+    indent = prefix or " " * min(len(line) - len(line.lstrip(" ")), columns // 2)
+    room = columns - len(indent)
     lines: list[str] = []
     row: list[str] = []
     used = 0
@@ -184,35 +185,27 @@ def _months(language: str) -> tuple[str, ...]:
     return tuple(str(names[month]).rstrip(".") for month in range(1, 13))
 
 
-def short_date(milliseconds: int, now: datetime) -> str:
-    """A moment (ms since the epoch) for a list, in `now`'s time zone: '14:32' today, '12 Nov' this year, else a date.
+def when(milliseconds: int, now: float) -> str:
+    """A moment (ms since the epoch) for a list, in local time: '14:32' today, '12 Nov' this year, else '12/11/24'.
 
-    At most eight cells wide in every language.
+    `now` in seconds. At most eight cells wide in every language.
     """
-    moment = datetime.fromtimestamp(milliseconds / 1000, now.tzinfo)
-    if moment.date() == now.date():
-        return f"{moment.hour:02}:{moment.minute:02}"
-    if moment.year == now.year:
-        return f"{moment.day} {_months(i18n.language())[moment.month - 1]}"
-    return f"{moment.day:02}/{moment.month:02}/{moment.year % 100:02}"
+    moment, today = time.localtime(milliseconds / 1000), time.localtime(now)
+    if moment[:3] == today[:3]:
+        return f"{moment.tm_hour:02}:{moment.tm_min:02}"
+    if moment.tm_year == today.tm_year:
+        return f"{moment.tm_mday} {_months(i18n.language())[moment.tm_mon - 1]}"
+    return f"{moment.tm_mday:02}/{moment.tm_mon:02}/{moment.tm_year % 100:02}"
 
 
-def long_date(milliseconds: int, now: datetime) -> str:
-    """A moment for the reader's header, in `now`'s time zone and the current language."""
-    return i18n.date_time(datetime.fromtimestamp(milliseconds / 1000, now.tzinfo))
-
-
-def file_size(count: int) -> str:
+def size(count: int) -> str:
     """Bytes as people say them: '812 B', '14 kB', '3.2 MB' (decimal, with the language's own decimal mark)."""
     if count < 1_000:
         return f"{count} B"
-    size, unit = float(count), "B"
-    for unit in ("kB", "MB", "GB"):  # noqa: B007 - the last one stays
-        size /= 1_000
-        if size < 999.5:
-            break
-    digits = f"{size:.0f}" if size >= 9.95 else f"{size:.1f}"
-    return f"{digits.replace('.', ',') if i18n.language() == 'pt_BR' else digits} {unit}"
+    power = min((len(str(count)) - 1) // 3, 3)
+    amount = count / 1_000**power
+    digits = f"{amount:.0f}" if amount >= 9.95 else f"{amount:.1f}"
+    return f"{digits.replace('.', ',') if i18n.language() == 'pt_BR' else digits} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def person(address: Address) -> str:
