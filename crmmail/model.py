@@ -389,7 +389,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Enclosure:
-    """A file attached to a draft. Its content lies in the store under `digest` (SHA-256, hex), not where it came from."""
+    """A file attached to a draft; its content is kept in the store under `digest` (SHA-256, hex)."""
 
     name: str
     content_type: str
