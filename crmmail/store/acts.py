@@ -15,7 +15,9 @@ Done = tuple[Act, list[int]]
 """The act and the local ids of the messages it moved."""
 
 
-def perform(connection: sqlite3.Connection, verb: Verb, ids: Sequence[int], now_ms: int) -> Done | None:
+def perform(
+    connection: sqlite3.Connection, verb: Verb, ids: Sequence[int], now_ms: int, *, quiet: bool = False
+) -> Done | None:
     """Record `verb` for those of `ids` that it is allowed for; None when there is none."""
     can = journal.mailbox_capabilities(connection)
     shares = [
@@ -25,7 +27,7 @@ def perform(connection: sqlite3.Connection, verb: Verb, ids: Sequence[int], now_
     ]
     if not shares:
         return None
-    act = journal.record(connection, verb.value, len(shares), _title(connection, shares), now_ms)
+    act = journal.record(connection, verb.value, len(shares), _title(connection, shares), now_ms, quiet=quiet)
     journal.append(connection, act.id, verb.value, shares)
     return act, [subject.id for subject, _delta in shares]
 
@@ -61,7 +63,6 @@ def _turn_all(connection: sqlite3.Connection, act: Act, can: Mapping[str, Capabi
     turns = journal.turns(connection, act.id, back=back)
     found = _located(connection, [(item.first.mailbox, item.first.remote_id) for item in turns])
     journal.set_state(connection, [item.withdrawn for item in turns if item.withdrawn], OpState.UNDONE)
-    journal.set_state(connection, [item.revived for item in turns if item.revived], OpState.PENDING)
     queued = []
     moved = []
     for item in turns:
@@ -69,7 +70,7 @@ def _turn_all(connection: sqlite3.Connection, act: Act, can: Mapping[str, Capabi
         if subject is None or subject.shown.gone or subject.mailbox not in can:
             continue
         moved.append(subject.id)
-        if item.queued:
+        if item.withdrawn is None:
             queued.append((subject, _back_to(item, subject.shown, can[subject.mailbox], back=back)))
     journal.append(connection, act.id, Verb.RESTORE.value, queued, back=int(back))
     return moved

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from crmmail.store.files import CACHE, DESK
@@ -19,7 +20,15 @@ from crmmail.store.files import CACHE, DESK
 BUSY_MS = 5_000
 
 
-def connect(path: Path, *, readonly: bool = False, create: bool = False) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """A connection that remembers where the last windows began: folder → (data version, offset, message id)."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.anchors: dict[int, tuple[int, int, int]] = {}
+
+
+def connect(path: Path, *, readonly: bool = False, create: bool = False) -> Connection:
     """A connection in autocommit mode; transactions are always opened by hand."""
     mode = "ro" if readonly else "rwc" if create else "rw"
     return sqlite3.connect(
@@ -29,6 +38,7 @@ def connect(path: Path, *, readonly: bool = False, create: bool = False) -> sqli
         check_same_thread=False,
         cached_statements=256,
         timeout=BUSY_MS / 1000,
+        factory=Connection,
     )
 
 

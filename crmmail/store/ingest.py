@@ -68,8 +68,9 @@ class Ingest:
         ended = _ended(page)
         prepared = [item for item in prepared if item.remote_id not in ended]
         stays = {item.remote_id for item in prepared}
-        doomed = [name for name in dict.fromkeys(map(codec.storable, (*page.removals, *ended, *unkept)))
-            if name not in stays]
+        doomed = [
+            name for name in dict.fromkeys(map(codec.storable, (*page.removals, *ended, *unkept))) if name not in stays
+        ]
         self._look_up([*stays, *doomed, *(patch.remote_id for patch in page.patches)])
         filled, labels = self._mailbox_facts()
         leaves = self._unlabel(page.scope, unkept) if labels and page.scope and unkept else ()

@@ -103,7 +103,10 @@ def note_broken(connection: sqlite3.Connection, entry: Entry) -> None:
 def record(
     connection: sqlite3.Connection, kind: str, count: int, subject: str, now_ms: int, *, quiet: bool = False
 ) -> Act:
-    """A new act: whatever was undone before can no longer be redone. A `quiet` one leaves undo and redo as they were."""
+    """A new act: whatever was undone before can no longer be redone.
+
+    A `quiet` one leaves undo and redo as they were.
+    """
     if not quiet:
         connection.execute("UPDATE act SET state = 'dead' WHERE state = 'undone'")
     state = "final" if quiet or kind == Verb.DELETE else "done"
@@ -177,9 +180,7 @@ class Turn:
     """How one message's share of an act is turned back (or forth again)."""
 
     first: Entry  # the op of the key press: its `before` is what undo leads to
-    withdrawn: int | None = None  # op not sent yet: simply no longer meant
-    revived: int | None = None  # op withdrawn earlier: meant again
-    queued: bool = False  # already sent: the opposite must be sent too
+    withdrawn: int | None = None  # op not sent yet: simply no longer meant (None: the opposite must be sent too)
 
 
 def turns(connection: sqlite3.Connection, act: int, *, back: bool) -> list[Turn]:
@@ -196,14 +197,14 @@ def _turn(history: Sequence[Entry], back: bool) -> Turn | None:
     first = history[0]
     meant = [entry for entry in history if entry.state != OpState.UNDONE]
     if not meant:
-        withdrawn = [entry.id for entry in history if entry.back == 0]
-        return Turn(first, revived=withdrawn[-1]) if not back and withdrawn else None
+        # Not the withdrawn op itself: it would be folded before whatever was queued since, and lose against it.
+        return None if back else Turn(first)
     last = meant[-1]
     if last.back == int(back) or last.state == OpState.REJECTED:
         return None
     if last.state == OpState.PENDING:
         return Turn(first, withdrawn=last.id)
-    return Turn(first, queued=True)
+    return Turn(first)
 
 
 def goal(entry: Entry, now: State, can: Capabilities, *, back: bool) -> State:

@@ -301,10 +301,13 @@ class Store:
 
     # the user's deeds
 
-    def perform(self, verb: Verb, ids: Iterable[int]) -> Act | None:
-        """Do `verb` to those of these messages that allow it. It is shown, and on the disk, when this returns."""
+    def perform(self, verb: Verb, ids: Iterable[int], *, quiet: bool = False) -> Act | None:
+        """Do `verb` to those of these messages that allow it. It is shown, and on the disk, when this returns.
+
+        A `quiet` act (a message counts as read because it was opened) is nothing that undo would come by.
+        """
         wanted = list(ids)
-        return self._deed(lambda connection: acts.perform(connection, verb, wanted, self._now_ms()))
+        return self._deed(lambda connection: acts.perform(connection, verb, wanted, self._now_ms(), quiet=quiet))
 
     def undo(self) -> Act | None:
         """Turn back the newest act that stands; None when there is none."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Folder, Message, Query, Role, Row, State
 from crmmail.store import codec, search
+from crmmail.store.connections import Connection
 
 SEED_ORDER = ("inbox", "favorites", "drafts", "sent", "trash", "spam", "archive", "all")
 ALWAYS = frozenset((*SEED_ORDER[:5], "all"))  # shown before the server's folder list is here
@@ -101,8 +102,7 @@ def count(connection: sqlite3.Connection, query: Query) -> int:
 
 def _length(connection: sqlite3.Connection, found: Source, query: Query) -> int:
     if found.plain is not None:
-        row = connection.execute("SELECT total FROM folder WHERE id = ?", (found.plain,)).fetchone()
-        return int(row[0]) if row else 0
+        return _total(connection, found.plain)
     if not query.text.strip() and query.unread is not None and query.starred is None and not query.account:
         folders = _folder_ids(connection, query.mailbox, query.folder)
         column = "unread" if query.unread else "total - unread"
@@ -113,27 +113,68 @@ def _length(connection: sqlite3.Connection, found: Source, query: Query) -> int:
 
 
 def ids(connection: sqlite3.Connection, query: Query, offset: int, limit: int | None) -> list[int]:
-    """The ids of rows `offset` … `offset + limit`, newest first; a plain folder is counted from its nearer end."""
+    """The ids of rows `offset` … `offset + limit`, newest first."""
     return _ids(connection, source(connection, query), offset, limit)
 
 
 def _ids(connection: sqlite3.Connection, found: Source, offset: int, limit: int | None) -> list[int]:
     offset, length = max(offset, 0), -1 if limit is None else max(limit, 0)
-    order, turned = "DESC", False
-    if found.plain is not None and limit is not None:
-        total = _length(connection, found, Query())
-        if offset > total // 2:
-            turned, order = True, "ASC"
-            length = min(length, total - offset)
-            offset = total - offset - length
-            if length <= 0:
-                return []
+    tail, arguments = found.sql, found.arguments
+    if found.plain is not None and offset:
+        first = _seek(connection, found.plain, offset)
+        if first is None:
+            return []
+        tail, arguments, offset = f"{tail} AND p.message <= ?", (*arguments, first), 0
     rows = connection.execute(
-        f"SELECT {found.column} {found.sql} ORDER BY {found.column} {order} LIMIT ? OFFSET ?",
-        (*found.arguments, length, offset),
+        f"SELECT {found.column} {tail} ORDER BY {found.column} DESC LIMIT ? OFFSET ?", (*arguments, length, offset)
     )
-    numbers = [row[0] for row in rows]
-    return numbers[::-1] if turned else numbers
+    return [row[0] for row in rows]
+
+
+def _seek(connection: sqlite3.Connection, folder: int, offset: int) -> int | None:
+    """The id at `offset` of a folder, counted from the nearest of its top, its end and where the last window began.
+
+    Skipping costs 30 ns a row: 1.6 ms to the middle of 100,000, nothing from one window to the next.
+    """
+    total = _total(connection, folder)
+    if offset >= total:
+        return None
+    steps = [(offset, "", (), "DESC"), (total - 1 - offset, "", (), "ASC")]
+    anchor = _anchor(connection, folder)
+    if anchor is not None:
+        away, number = offset - anchor[0], anchor[1]
+        order, sign = ("DESC", "<=") if away >= 0 else ("ASC", ">=")
+        steps.append((abs(away), f"AND message {sign} ?", (number,), order))  # type: ignore[arg-type]
+    skipped, condition, arguments, order = min(steps)
+    row = connection.execute(
+        f"SELECT message FROM place WHERE folder = ? {condition} ORDER BY message {order} LIMIT 1 OFFSET ?",
+        (folder, *arguments, skipped),
+    ).fetchone()
+    if row is None:
+        return None
+    _remember(connection, folder, offset, row[0])
+    return int(row[0])
+
+
+def _total(connection: sqlite3.Connection, folder: int) -> int:
+    row = connection.execute("SELECT total FROM folder WHERE id = ?", (folder,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Differs whenever another connection has written the mirror; read within the snapshot it is about."""
+    return int(connection.execute("PRAGMA cache.data_version").fetchone()[0])
+
+
+def _anchor(connection: sqlite3.Connection, folder: int) -> tuple[int, int] | None:
+    """(offset, message id) of where the last window of this folder began, while that still holds."""
+    known = connection.anchors.get(folder) if isinstance(connection, Connection) else None
+    return known[1:] if known is not None and known[0] == _version(connection) else None
+
+
+def _remember(connection: sqlite3.Connection, folder: int, offset: int, number: int) -> None:
+    if isinstance(connection, Connection):
+        connection.anchors[folder] = (_version(connection), offset, number)
 
 
 def rows(connection: sqlite3.Connection, query: Query, offset: int, limit: int) -> list[Row]:
@@ -175,11 +216,20 @@ def _row(columns: Sequence[Any], outgoing: bool) -> Row:
 def position(connection: sqlite3.Connection, query: Query, number: int) -> int:
     """How many rows of the list are newer than this id: its rank, or where it would stand."""
     found = source(connection, query)
-    return int(
-        connection.execute(
-            f"SELECT count(*) {found.sql} AND {found.column} > ?", (*found.arguments, number)
-        ).fetchone()[0]
-    )
+    anchor = _anchor(connection, found.plain) if found.plain is not None else None
+    if anchor is None:
+        return _between(connection, found, "> ?", number)
+    offset, start = anchor
+    if number <= start:
+        return offset + _between(connection, found, "BETWEEN ? AND ?", number + 1, start)
+    return offset - _between(connection, found, "BETWEEN ? AND ?", start + 1, number)
+
+
+def _between(connection: sqlite3.Connection, found: Source, bounds: str, *numbers: int) -> int:
+    row = connection.execute(
+        f"SELECT count(*) {found.sql} AND {found.column} {bounds}", (*found.arguments, *numbers)
+    ).fetchone()
+    return int(row[0])
 
 
 def thread(connection: sqlite3.Connection, number: int) -> list[Row]:
