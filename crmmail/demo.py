@@ -121,11 +121,12 @@ class Visitor:
         self._connect = mailboxes.connector(place, settings)
         self._writing = threading.Lock()
         self._signed_in: set[str] = set()
+        for mailbox in store.mailboxes():
+            store.say(Status(mailbox.id, Phase.FILLING, _("Signing in…")))
 
     def connect(self, mailbox: Mailbox) -> Remote:
         """What `sync.Engine` calls, in the mailbox's own thread. Raises what a sign-in or a connection raises."""
         if mailbox.id not in self._signed_in:
-            self._store.say(Status(mailbox.id, Phase.SYNCING, _("Signing in…")))
             self._sign_in(mailbox)
             self._signed_in.add(mailbox.id)
         return self._connect(mailbox)
