@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from crmmail.errors import CursorExpired, Rejected, ScopeRequired, Transient
+from crmmail.errors import CursorExpired, Rejected, ScopeRequired
 from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Folder, Incoming, Page, Patch, State, Wish
 from crmmail.remotes import Known, gmail_json, refusals
@@ -23,6 +23,7 @@ from crmmail.remotes.gmail_calls import BURST, DELETE_SCOPE, MODIFY_SCOPE, UNITS
 from crmmail.remotes.gmail_json import Event, Place
 from crmmail.remotes.http import Answer, Wire, decoded
 from crmmail.remotes.pace import Bucket
+from crmmail.remotes.paging import LoopGuard
 
 if TYPE_CHECKING:
     import httpx
@@ -141,7 +142,7 @@ class Gmail:
 
     def _listing(self, token: str, label: str = "") -> Iterator[tuple[str, list[str]]]:
         """(token of the page, its ids) for messages.list from `token` on, newest first, with spam and trash."""
-        loop = _LoopGuard()
+        loop = LoopGuard()
         while True:
             query = {"maxResults": str(IDS_PER_LIST), "includeSpamTrash": "true"}
             query |= {"labelIds": label} if label else {}
@@ -162,7 +163,7 @@ class Gmail:
 
     def _history(self, start: str, known: Known) -> Iterator[Page]:
         """Pages of changes. All but the last keep the old cursor: a crash between them repeats, and loses nothing."""
-        old, last, loop = gmail_json.dump_place(Place(start)), start, _LoopGuard()
+        old, last, loop = gmail_json.dump_place(Place(start)), start, LoopGuard()
         held: Page | None = None
         changed, token = False, ""
         while True:
@@ -295,19 +296,6 @@ class Gmail:
                 yield from self._each(chunk)
             else:
                 yield from (Ack(wish.remote_id, State(gone=True)) for wish in chunk)
-
-
-class _LoopGuard:
-    """Notices a server whose next page is one we have been on."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def check(self, token: str) -> None:
-        """Raises Transient when `token` came before: what was read cannot be called complete."""
-        if token in self._seen:
-            raise Transient(_("The server's list goes round in circles."))
-        self._seen.add(token)
 
 
 def _acknowledged(wish: Wish, answer: Answer) -> Ack:

@@ -171,7 +171,7 @@ class Calls:
     def _split(self, ids: Sequence[str], form: str) -> Fetched:
         """A batch too large to hold: in halves; a single message too large for that without its body."""
         if len(ids) == 1:
-            return self._raw(ids, "minimal") if form == "raw" else Fetched()
+            return self._raw(ids, "metadata") if form == "raw" else Fetched()
         fetched, middle = Fetched(), len(ids) // 2
         for half in (ids[:middle], ids[middle:]):
             more = self._raw(half, form)

@@ -13,7 +13,8 @@ from typing import Any
 from crmmail import ops
 from crmmail.errors import CursorExpired
 from crmmail.i18n import _
-from crmmail.model import Delta, Folder, Incoming, Patch, Role, State, Wish
+from crmmail.mail.text import clean_line
+from crmmail.model import Delta, Folder, Headers, Incoming, Patch, Role, State, Wish
 
 SYSTEM = {"INBOX": Role.INBOX, "DRAFT": Role.DRAFTS, "SENT": Role.SENT, "TRASH": Role.TRASH, "SPAM": Role.SPAM}
 _LABELS = {role.value: label for label, role in SYSTEM.items()}
@@ -122,10 +123,21 @@ def incoming(message: Mapping[str, Any]) -> Incoming:
         state=state_of(labels_in(message) or ()),
         received_ms=_number(message.get("internalDate")),
         raw=_bytes(message.get("raw")),
-        snippet=html.unescape(str(message.get("snippet") or "")),
+        headers=_headers(message.get("payload")),
+        snippet=clean_line(html.unescape(str(message.get("snippet") or "")), 300),
         size=_number(message.get("sizeEstimate")),
         remote_thread=str(message.get("threadId") or ""),
     )
+
+
+def _headers(payload: Any) -> Headers | None:
+    """The headers that the format `metadata` tells, None in the formats without."""
+    pairs = payload.get("headers") if isinstance(payload, Mapping) else None
+    if not isinstance(pairs, list):
+        return None
+    from crmmail.mail.parse import headers_from
+
+    return headers_from((str(pair.get("name")), str(pair.get("value"))) for pair in pairs if isinstance(pair, Mapping))
 
 
 def labels_in(message: Mapping[str, Any]) -> list[str] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from crmmail.errors import Rejected, RemoteError, Transient
+from crmmail.errors import Rejected, RemoteError
 from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Folder, Incoming, Page, Role, State, Wish
 from crmmail.remotes import Known, graph_json
@@ -18,6 +18,7 @@ from crmmail.remotes.graph_calls import BURST, CALLS_PER_BATCH, REQUESTS_PER_SEC
 from crmmail.remotes.graph_round import Round
 from crmmail.remotes.http import TooLarge, Wire
 from crmmail.remotes.pace import Bucket
+from crmmail.remotes.paging import LoopGuard
 
 if TYPE_CHECKING:
     import httpx
@@ -48,7 +49,6 @@ class Graph:
         pace = Bucket(requests_per_second, burst, clock)
         self._calls = Calls(wire or Wire(base_url or BASE_URL, auth, ca_file, scope=SCOPE), pace)
         self._roles: dict[str, Role] = {}
-        self._unreadable: set[str] = set()  # ids whose raw message the server will not give, this session
 
     def close(self) -> None:
         """End all connections and all waiting."""
@@ -92,11 +92,9 @@ class Graph:
         return graph_json.folders_of(items, roles, self.mailbox)
 
     def _listed(self, link: str) -> Iterator[dict[str, Any]]:
-        seen = set()
+        loop = LoopGuard()
         while link:
-            if link in seen:
-                raise Transient(_("The server's list goes round in circles."))
-            seen.add(link)
+            loop.check(link)
             answer = self._calls.get(link)
             yield from (item for item in answer.get("value") or () if isinstance(item, dict))
             link = str(answer.get("@odata.nextLink") or "")
@@ -122,26 +120,27 @@ class Graph:
 
     def bodies(self, remote_ids: Sequence[str]) -> Iterator[Incoming]:
         """The raw messages of these ids, a few at once; what is gone or cannot be had is left out."""
-        wanted = [remote_id for remote_id in remote_ids if remote_id not in self._unreadable]
-        failed: RemoteError | None = None
         with ThreadPoolExecutor(BODIES_AT_ONCE, thread_name_prefix="crmmail-body") as pool:
-            for start in range(0, len(wanted), 4 * BODIES_AT_ONCE):
-                tasks = {pool.submit(self._body, i): i for i in wanted[start : start + 4 * BODIES_AT_ONCE]}
-                try:
-                    for task in as_completed(tasks):
-                        try:
-                            raw = task.result()
-                        except (TooLarge, Rejected):
-                            self._unreadable.add(tasks[task])
-                        except RemoteError as error:
-                            failed = error
-                        else:
-                            yield Incoming(tasks[task], None, 0, raw=raw, size=len(raw))
-                finally:
-                    for task in tasks:
-                        task.cancel()
-                if failed is not None:
-                    raise failed
+            for start in range(0, len(remote_ids), 4 * BODIES_AT_ONCE):
+                yield from self._some_bodies(pool, remote_ids[start : start + 4 * BODIES_AT_ONCE])
+
+    def _some_bodies(self, pool: ThreadPoolExecutor, remote_ids: Sequence[str]) -> Iterator[Incoming]:
+        tasks = {pool.submit(self._body, remote_id): remote_id for remote_id in remote_ids}
+        failed: RemoteError | None = None
+        try:
+            for task in as_completed(tasks):
+                error = task.exception()
+                if error is None:
+                    yield Incoming(tasks[task], None, 0, raw=task.result(), size=len(task.result()))
+                elif isinstance(error, RemoteError) and not isinstance(error, TooLarge | Rejected):
+                    failed = error
+                elif not isinstance(error, RemoteError):
+                    raise error
+        finally:
+            for task in tasks:
+                task.cancel()
+        if failed is not None:
+            raise failed
 
     def _body(self, remote_id: str) -> bytes:
         return self._calls.raw(f"/me/messages/{quote(remote_id, safe='=')}/$value")

@@ -19,6 +19,7 @@ from crmmail.model import Folder, Incoming, Page, Patch
 from crmmail.remotes import Known, graph_json
 from crmmail.remotes.graph_calls import CALLS_PER_BATCH, Call, Calls
 from crmmail.remotes.graph_json import Place
+from crmmail.remotes.paging import LoopGuard
 
 PAGE_SIZE = 50
 IDS_PER_PAGE = 1000
@@ -38,7 +39,7 @@ class Round:
         self._present: dict[str, str] = {}  # message id → the folder that has it, as told in this round
         self._seen: dict[str, set[str]] = {}  # ids of full rounds that this run saw from their first page
         self._unclear: set[str] = set()  # a change of a message that may not be here yet
-        self._visited: set[str] = set()
+        self._loop = LoopGuard()
         self._restarted: set[str] = set()
 
     def pages(self) -> Iterator[Page]:
@@ -86,17 +87,12 @@ class Round:
     def _step(self, folder: str) -> _Steps:
         """One page of a folder."""
         link = self._place.links[folder]
-        self._guard(link)
+        self._loop.check(link)
         try:
             answer = self._calls.get(link, f"odata.maxpagesize={PAGE_SIZE}")
         except (CursorExpired, Rejected) as error:
             return (yield from self._failed(folder, error))
         return (yield from self._took(folder, answer))
-
-    def _guard(self, link: str) -> None:
-        if link in self._visited:
-            raise Transient(_("The server's list goes round in circles."))
-        self._visited.add(link)
 
     def _failed(self, folder: str, error: RemoteError) -> _Steps:
         """A folder could not be read on: from its start when our place is forgotten, not at all when it is gone."""
@@ -136,8 +132,8 @@ class Round:
         upserts = [graph_json.incoming(item, key) for remote_id, item in whole.items() if remote_id not in have]
         upserts += self._drafts({i: item for i, item in whole.items() if i in have and item.get("isDraft")}, key)
         fresh = {incoming.remote_id for incoming in upserts}
-        patches = [graph_json.patch(item, key) for remote_id, item in present.items() if remote_id not in fresh]
-        self._unclear |= {patch.remote_id for patch in patches} - have
+        patches = [graph_json.patch(present[remote_id], key) for remote_id in present if remote_id in have - fresh]
+        self._unclear |= present.keys() - have - fresh  # an update of what is not here, or only its headers are
         if folder in self._place.reading:
             self._place.done += len(present)
         return Page("", tuple(upserts), tuple(patches))
@@ -167,7 +163,7 @@ class Round:
         link = f"/me/mailFolders/{quote(folder, safe='=')}/messages?$select=id&$top={IDS_PER_PAGE}"
         found: set[str] = set()
         while link:
-            self._guard(link)
+            self._loop.check(link)
             answer = self._calls.get(link)
             found.update(str(item["id"]) for item in answer.get("value") or () if item.get("id"))
             link = str(answer.get("@odata.nextLink") or "")

@@ -15,6 +15,7 @@ from typing import Any
 
 from crmmail.errors import AuthRequired, CursorExpired, Rejected, RemoteError, ScopeRequired, Transient
 from crmmail.i18n import _
+from crmmail.mail.text import clean_line
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3600.0
 _DEEPEST = 6  # nested innererror objects; real answers have two or three
@@ -176,9 +177,7 @@ def words(payload: Any) -> str:
     message = error.get("message") if isinstance(error, Mapping) else None
     if not isinstance(message, str):
         return ""
-    visible = "".join(character if character.isprintable() else " " for character in message[:2000])
-    short = " ".join(_SECRET_LIKE.sub("…", visible).split())
-    return short if len(short) <= 200 else short[:199] + "…"
+    return clean_line(_SECRET_LIKE.sub("…", message[:2000]), 200)
 
 
 def _asked(headers: Mapping[str, str], told: str) -> float | None:
