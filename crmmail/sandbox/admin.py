@@ -6,7 +6,8 @@
 | `GET /__sandbox/state/{address}` | every message of a user: labels, folder, flags |
 | `GET /__sandbox/ledger` | requests, effects, quota units |
 | `POST /__sandbox/deliver?address=…&folder=inbox` | the body is a raw message that arrives now; answers `{"id"}` |
-| `POST /__sandbox/fault` | `{"kind": …, …}` or `{"preset": "N01", …}` (see `faults`); `DELETE` ends all faults and refusals |
+| `POST /__sandbox/fault` | `{"kind": …, …}` or `{"preset": "N01", …}` (see `faults`) |
+| `DELETE /__sandbox/fault` | ends all faults and refusals |
 | `POST /__sandbox/refuse` | `{"address", "id", "sentence"}`; without a sentence the refusal ends |
 | `POST /__sandbox/token` | `{"address", "scopes", "lifetime"}` → `{"token"}` |
 | `POST /__sandbox/revoke`, `/expire` | `{"address"}`: every access token of the user |

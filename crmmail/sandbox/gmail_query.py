@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from crmmail.sandbox import mime
-from crmmail.sandbox.mailbox import Mailbox, Message, header
+from crmmail.sandbox.fields import header
+from crmmail.sandbox.mailbox import Mailbox, Message
 
 Test = Callable[[Message], bool]
 PLACES = {

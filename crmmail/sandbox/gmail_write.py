@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from crmmail.sandbox import gmail_json as shapes
 from crmmail.sandbox import mime, post
+from crmmail.sandbox.fields import header, header_values
 from crmmail.sandbox.gmail import (
     COMPOSE,
     COMPOSE_READ,
     INSERT,
     SEND,
-    aliases,
     body_of,
     method,
     number,
     page_of,
     read_token,
 )
+from crmmail.sandbox.gmail_labels import aliases
 from crmmail.sandbox.http import Request, Response
-from crmmail.sandbox.mailbox import Mailbox, Message, header, header_values
+from crmmail.sandbox.mailbox import Mailbox, Message
 
 if TYPE_CHECKING:
     from crmmail.sandbox.server import Route, Sandbox

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crmmail.sandbox import mime
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.graph_json import bad, people
-from crmmail.sandbox.mailbox import header
 
 RECIPIENTS = {"toRecipients": "To", "ccRecipients": "Cc", "bccRecipients": "Bcc", "replyTo": "Reply-To"}
 EDITABLE = frozenset({*RECIPIENTS, "subject", "body", "from", "sender", "importance", "internetMessageId"})
@@ -58,7 +58,7 @@ class Draft:
         for name in ("From", "Sender", *RECIPIENTS.values()):
             if found := mime.raw_addresses(raw, name):
                 named[name] = written(found)
-        return cls(named, kind == "html", content, kept)
+        return cls(named, kind == "html", content.removesuffix("\n").removesuffix("\r"), kept)  # `raw` adds one
 
     def set(self, name: str, value: str) -> None:
         """Set a header, whatever case its name had; '' removes it."""

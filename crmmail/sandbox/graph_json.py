@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crmmail.sandbox import mime
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.http import Response
-from crmmail.sandbox.mailbox import Mailbox, Message, Place, header
+from crmmail.sandbox.mailbox import Mailbox, Message, Place
 
 BODY_FIELDS = frozenset({"body", "uniqueBody"})
 ON_REQUEST = frozenset({"internetMessageHeaders", "uniqueBody"})  # only when $select names them

@@ -9,8 +9,9 @@ from typing import Any
 
 from crmmail.sandbox import graph_json as shapes
 from crmmail.sandbox import mime
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.gmail_query import OPERATORS
-from crmmail.sandbox.mailbox import Mailbox, Message, header
+from crmmail.sandbox.mailbox import Mailbox, Message
 
 Test = Callable[[Message], bool]
 TOKEN = re.compile(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crmmail.sandbox import graph_draft, mime, post
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.graph import (
     SEND,
     USER,
@@ -23,7 +24,7 @@ from crmmail.sandbox.graph import (
 from crmmail.sandbox.graph_draft import Draft
 from crmmail.sandbox.graph_json import bad
 from crmmail.sandbox.http import Request, Response
-from crmmail.sandbox.mailbox import DRAFT, Mailbox, Message, header
+from crmmail.sandbox.mailbox import DRAFT, Mailbox, Message
 
 if TYPE_CHECKING:
     from crmmail.sandbox.server import Route, Sandbox

@@ -18,7 +18,7 @@ class Asked:
     number: int
     at: float
     method: str
-    path: str  # with its query
+    target: str  # the path with its query, as sent
     host: str
     scheme: str
     connection: int
@@ -30,6 +30,11 @@ class Asked:
     inner: bool = False  # came inside a batch
     status: int = 0
     sent: int = 0  # bytes of body before compression
+
+    @property
+    def path(self) -> str:
+        """The path without its query."""
+        return self.target.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,10 @@ class Ledger:
         return twice
 
     def asked(self, path: str = "", method: str = "") -> list[Asked]:
-        """The requests whose path contains `path`."""
+        """The requests whose path or query contains `path`."""
         with self._lock:
             requests = list(self.requests)
-        return [one for one in requests if path in one.path and method in ("", one.method)]
+        return [one for one in requests if path in one.target and method in ("", one.method)]
 
     def clear(self) -> None:
         """Forget everything so far."""

@@ -19,103 +19,27 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-Raw = bytes | Callable[[], bytes]
-Note = Callable[..., None]
-
-GMAIL_SYSTEM = (
-    *("INBOX", "UNREAD", "STARRED", "IMPORTANT", "SPAM", "TRASH", "SENT", "DRAFT", "CHAT"),
-    *(f"CATEGORY_{name}" for name in ("PERSONAL", "SOCIAL", "PROMOTIONS", "UPDATES", "FORUMS")),
+from crmmail.sandbox.fields import header, header_values
+from crmmail.sandbox.stored import (
+    DRAFT,
+    GMAIL_ROLES,
+    GMAIL_SYSTEM,
+    OUTLOOK_FOLDERS,
+    OUTLOOK_HIDDEN,
+    STARRED,
+    UNREAD,
+    Event,
+    Message,
+    Missing,
+    Note,
+    Place,
+    Raw,
+    Refused,
 )
-GMAIL_ROLES = {"inbox": "INBOX", "drafts": "DRAFT", "sent": "SENT", "trash": "TRASH", "spam": "SPAM"}
-OUTLOOK_FOLDERS = (  # well-known name, display name, role
-    ("inbox", "Inbox", "inbox"),
-    ("drafts", "Drafts", "drafts"),
-    ("sentitems", "Sent Items", "sent"),
-    ("deleteditems", "Deleted Items", "trash"),
-    ("junkemail", "Junk Email", "spam"),
-    ("archive", "Archive", "archive"),
-    ("outbox", "Outbox", ""),
-    ("conversationhistory", "Conversation History", ""),
-    ("clutter", "Clutter", ""),
-    ("recoverableitemsdeletions", "Deletions", ""),
-    ("recoverableitemspurges", "Purges", ""),
-)
-OUTLOOK_HIDDEN = frozenset({"clutter", "recoverableitemsdeletions", "recoverableitemspurges"})
-UNREAD, STARRED, DRAFT = "UNREAD", "STARRED", "DRAFT"
 
-
-class Missing(Exception):
-    """No such message, folder or label."""
-
-
-class Refused(Exception):
-    """This mailbox refuses the change; the text is the sentence for the user."""
-
-
-@dataclass(slots=True, eq=False)
-class Message:
-    """One message. `key` sorts by the time it was received; `generation` counts its moves (mutable Graph ids)."""
-
-    key: int
-    source: Raw
-    received_ms: int
-    labels: frozenset[str]
-    folder: str = ""  # Outlook: the id of the one folder it is in
-    sequence: int = 0  # of its last change
-    generation: int = 0
-    thread_key: int = 0  # 0: not worked out yet
-    size_known: int = -1
-    flag: str = "notFlagged"
-    categories: tuple[str, ...] = ()
-    draft_id: str = ""
-    importance: str = ""
-
-    @property
-    def raw(self) -> bytes:
-        """The message as bytes."""
-        return self.source if isinstance(self.source, bytes) else self.source()
-
-    @property
-    def size(self) -> int:
-        """Bytes of the raw message."""
-        if self.size_known < 0:
-            self.size_known = len(self.raw)
-        return self.size_known
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    """A label or a folder."""
-
-    id: str
-    name: str
-    role: str = ""
-    system: bool = False
-    well_known: str = ""  # Graph's locale-independent name
-    parent: str = ""
-    hidden: bool = False
-    search: bool = False  # a search folder: shows, holds nothing
-    sequence: int = 0
-    extras: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened: `added`, `deleted`, `labels`, `changed` or `moved`."""
-
-    sequence: int
-    kind: str
-    key: int
-    thread: int
-    labels: frozenset[str]  # after it
-    gained: frozenset[str] = frozenset()
-    lost: frozenset[str] = frozenset()
-    source: str = ""  # the folder it left
-    target: str = ""  # the folder it is in now
-    generation: int = 0  # moves it had made before this
+__all__ = ["DRAFT", "STARRED", "UNREAD", "Event", "Mailbox", "Message", "Missing", "Place", "Refused", "header"]
 
 
 class Mailbox:
@@ -530,28 +454,3 @@ class Mailbox:
                 }
                 for message in self.oldest_first()
             }
-
-
-_FOLD = re.compile(rb"\r?\n[ \t]+")
-
-
-def header_block(raw: bytes) -> bytes:
-    """The header part of a message, unfolded."""
-    end = min((at for at in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if at >= 0), default=len(raw))
-    return _FOLD.sub(b" ", raw[:end])
-
-
-def header(raw: bytes, name: bytes) -> str:
-    """The first value of a header, unfolded, not decoded; '' when it is not there."""
-    found = re.search(rb"(?im)^" + re.escape(name) + rb"[ \t]*:[ \t]*(.*?)[ \t]*\r?$", header_block(raw))
-    return found.group(1).decode("latin-1") if found else ""
-
-
-def header_values(raw: bytes) -> tuple[str, str]:
-    """References and In-Reply-To: whose reply this is."""
-    block = header_block(raw)
-    values = []
-    for name in (rb"References", rb"In-Reply-To"):
-        found = re.search(rb"(?im)^" + name + rb"[ \t]*:[ \t]*(.*?)[ \t]*\r?$", block)
-        values.append(found.group(1).decode("latin-1") if found else "")
-    return values[0], values[1]

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crmmail.sandbox.mailbox import header_block
+from crmmail.sandbox.fields import header_block
 
 TAGS = re.compile(r"(?is)<(script|style|head|title)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
 SPACES = re.compile(r"[\s\u200b\u200c\u200d\ufeff\u034f\u00ad]+")

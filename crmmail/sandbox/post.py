@@ -9,7 +9,8 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from crmmail.sandbox import mime
-from crmmail.sandbox.mailbox import Mailbox, header, header_block
+from crmmail.sandbox.fields import header, header_block
+from crmmail.sandbox.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from crmmail.sandbox.server import Sandbox
@@ -22,14 +23,11 @@ def recipients(raw: bytes) -> list[str]:
 
 
 def digest(raw: bytes) -> str:
-    """What makes two sends the same mail: recipients, subject and body; not its id or date."""
-    said = f"{sorted(recipients(raw))}{header(raw, b'Subject')}".encode("utf-8", "replace")
-    return hashlib.sha256(said + _body(raw).strip()).hexdigest()[:16]
-
-
-def _body(raw: bytes) -> bytes:
-    _head, separator, rest = raw.partition(b"\r\n\r\n")
-    return rest if separator else raw.partition(b"\n\n")[2]
+    """What makes two sends the same mail: recipients, subject, texts and attachments; not its id, date or boundary."""
+    found = hashlib.sha256(f"{sorted(recipients(raw))}{header(raw, b'Subject')}".encode("utf-8", "replace"))
+    for leaf in mime.leaves(mime.parse(raw)):
+        found.update(leaf.content_type.encode("utf-8", "replace") + b"\0" + leaf.content.strip() + b"\0")
+    return found.hexdigest()[:16]
 
 
 def fresh_message_id(domain: str) -> str:

@@ -37,6 +37,8 @@ Handler = Callable[["Sandbox", Request], Response]
 Route = tuple[str, str, Handler]  # method, regular expression for the whole path (with named groups), handler
 MODULES = (
     "gmail",
+    "gmail_threads",
+    "gmail_labels",
     "gmail_batch",
     "gmail_write",
     "graph_delta",
