@@ -1,0 +1,316 @@
+"""The application: owns the store and the engine, lets the store's changes in by one door, changes language and theme.
+
+Nothing here waits for the network. Other threads reach the screen one way only: the store's callback merges the Change
+under a lock and posts one empty `Doorbell`, of which the queue never holds two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from textual import events
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input
+
+from crmmail import config, i18n
+from crmmail.errors import CrmMailError, ProfileBusy
+from crmmail.i18n import _
+from crmmail.model import Change, Mailbox
+from crmmail.tui import commands, words
+from crmmail.tui.commands import Keymap
+from crmmail.tui.keyboard import Keyboard
+from crmmail.tui.main import MainScreen
+
+if TYPE_CHECKING:
+    from crmmail.signing import Done
+    from crmmail.store import Store
+
+# Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
+SWITCH_INTERVAL = 0.0005
+
+
+class Engine(Protocol):
+    """What the interface asks of the sync engine (crmmail.sync.Engine)."""
+
+    def start(self) -> None: ...
+    def wake(self, mailbox_id: str | None = None) -> None: ...
+    def want(self, message_id: int) -> None: ...
+    def add(self, mailbox: Mailbox) -> None: ...
+    def resume(self, mailbox_id: str | None = None) -> None: ...
+    def scope_wanted(self, mailbox_id: str) -> str: ...
+    def stop(self) -> None: ...
+
+
+class Doorbell(Message, bubble=False):
+    """Something changed in the store: come and look. Carries nothing, so that any number of them are one."""
+
+    def can_replace(self, message: Message) -> bool:
+        """A second ring says no more than the first."""
+        return isinstance(message, Doorbell)
+
+
+class CrmMail(App[None]):
+    """crmmail. The caller opens and closes the store; the engine is built after the first paint, in its own thread."""
+
+    CSS_PATH = "crmmail.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "crmmail"
+    BINDINGS: ClassVar[list[Any]] = []
+    PAUSE_GC_ON_SCROLL = True
+
+    def __init__(
+        self,
+        store: Store,
+        settings: config.Settings,
+        *,
+        engine: Callable[[], Engine] | None = None,
+        place: config.Profile | None = None,
+        clock: Callable[[], float] = time.time,
+        readonly: bool = False,
+    ) -> None:
+        super().__init__()
+        self.store = store
+        self.settings = settings
+        self.place = place
+        self.clock = clock
+        self.readonly = readonly
+        self._build_engine = engine
+        self.engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._rung = Change()
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self.keymap = Keymap.build(settings.key_preset, settings.keys)
+        self.animation_level = "none"
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The main screen is the only one there always is."""
+        return MainScreen(self.store, self.keymap, clock=self.clock)
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, below whatever covers it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    @property
+    def online(self) -> bool:
+        """Whether there is an engine to ask."""
+        return self._build_engine is not None
+
+    def on_mount(self) -> None:
+        """Listen to the store; bring up the engine when the first screen stands."""
+        self._unsubscribe = self.store.subscribe(self.ring)
+        self.watch(self, "theme", self._theme_changed, init=False)
+        self.call_after_refresh(self._after_first_paint)
+
+    def on_unmount(self) -> None:
+        """Nothing may ring any more."""
+        self._unsubscribe()
+        if self.engine is not None:
+            self.engine.stop()
+
+    def _after_first_paint(self) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        if self.readonly:
+            self.main.say(_("Another crmmail is open on this profile: here you can only read."), words.WARN)
+        trouble = commands.problems(self.settings.key_preset, self.settings.keys)
+        if trouble:
+            self.main.say(trouble[0], words.WARN, "help")
+        if self._build_engine is not None:
+            threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
+
+    def _start_engine(self) -> None:
+        """In a thread: importing httpx alone takes 200 ms."""
+        assert self._build_engine is not None
+        engine = self._build_engine()
+        engine.start()
+        self.engine = engine
+
+    # --- the door
+
+    def ring(self, change: Change) -> None:
+        """The store's callback, in whatever thread wrote."""
+        with self._lock:
+            self._rung = self._rung | change
+        self.post_message(Doorbell())
+
+    def on_doorbell(self) -> None:
+        """On the loop: let in what has gathered."""
+        self.drain()
+
+    def drain(self) -> None:
+        """Show what changed in the store, now. The user's own acts call this without waiting for the bell."""
+        with self._lock:
+            change, self._rung = self._rung, Change()
+        if change and self.is_running:
+            for screen in self.screen_stack:
+                publish = getattr(screen, "publish", None)
+                if publish is not None:
+                    publish(change)
+
+    def wake(self) -> None:
+        """Something waits for the servers."""
+        if self.engine is not None:
+            self.engine.wake()
+
+    def want(self, message: int) -> None:
+        """This message's body first."""
+        if self.engine is not None:
+            self.engine.want(message)
+
+    # --- keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys become commands here, in the application's own queue: their order is the order of the acts."""
+        if isinstance(event, events.Key) and not event.is_forwarded and await self._press(event):
+            return
+        await super().on_event(event)
+
+    async def _press(self, event: events.Key) -> bool:
+        screen = self.screen
+        if not isinstance(screen, Keyboard) or isinstance(self.focused, Input):
+            return False
+        return await screen.press(event)
+
+    # --- settings that change while running
+
+    def use_language(self, wish: str) -> None:
+        """Switch the language of everything, now and from now on."""
+        i18n.use(wish)
+        self._remember(language=i18n.language())
+        for screen in self.screen_stack:
+            repaint = getattr(screen, "speak", None)
+            if repaint is not None:
+                repaint()
+
+    def use_theme(self, name: str) -> None:
+        """Another theme, now and from now on."""
+        self.theme = name
+        self._remember(theme=name)
+
+    def use_keys(self, preset: str) -> None:
+        """Another set of keys, now and from now on."""
+        self.settings.key_preset = preset
+        self.keymap = Keymap.build(preset, self.settings.keys)
+        self.main.use_keymap(self.keymap)
+        self._remember(key_preset=preset)
+
+    def _theme_changed(self) -> None:
+        self.main.dress()
+
+    def _remember(self, **changed: Any) -> None:
+        """Write settings in a thread: tomlkit takes its time, and a full disk must not stop the switch itself."""
+        for name, value in changed.items():
+            setattr(self.settings, name, value)
+        if self.place is not None:
+            self.run_worker(lambda: self._write_settings(changed), thread=True, exit_on_error=False)
+
+    def _write_settings(self, changed: dict[str, Any]) -> None:
+        assert self.place is not None
+        try:
+            with config.update(self.place) as settings:
+                for name, value in changed.items():
+                    setattr(settings, name, value)
+        except CrmMailError as error:
+            self.call_from_thread(self.main.fail, error)
+
+    def sign_in(self, mailbox: str) -> None:
+        """The guided sign-in; `mailbox` '' connects a new one. Its libraries take 0.3 s to import: in a thread."""
+        place = self.place
+        if place is None:
+            self.main.hint(_("In the shell: crmmail connect gmail · crmmail connect outlook"))
+            return
+
+        def prepare() -> None:
+            from crmmail.auth.connect import ProfileGuide
+            from crmmail.tui import sign_in
+
+            guide = ProfileGuide(place, self.settings)
+            wish = replace(guide.wish_for(mailbox), widen=self._wants_more(mailbox)) if mailbox else None
+            screen = sign_in.SignInScreen(guide, mailbox, wish=wish, clock=self.clock)
+            self.call_from_thread(self.push_screen, screen, self._signed_in)
+
+        self.run_worker(prepare, thread=True)
+
+    def _wants_more(self, mailbox: str) -> bool:
+        """Whether an act waits for a wider permission than was given."""
+        return bool(self.engine and self.engine.scope_wanted(mailbox))
+
+    def _signed_in(self, done: Done | None) -> None:
+        """A session stands: the mailbox joins, or goes on where it stopped."""
+        if done is None:
+            return
+        from crmmail import mailboxes
+
+        mailboxes.register(self.store, self.settings)
+        if self.engine is None:
+            threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
+        else:
+            for box in self.store.mailboxes():
+                self.engine.add(box)
+            self.engine.resume(done.name)
+        self.main.say(_("{address} is connected").format(address=done.address))
+
+    # --- the end
+
+    def _fatal_error(self) -> None:
+        """A defect: the traceback without local variables, which would hold mail and tokens."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()
+
+
+def start(place: config.Profile, settings: config.Settings, *, lang: str = "") -> int:
+    """Open a profile in the interface and stay until the user leaves. Returns the exit code."""
+    from crmmail import mailboxes
+    from crmmail.store import Store
+
+    i18n.use(lang or settings.language)
+    readonly = False
+    try:
+        store = Store.open(place.data_dir)
+        mailboxes.register(store, settings)
+    except ProfileBusy:
+        store, readonly = Store.open(place.data_dir, readonly=True), True
+    with contextlib.closing(store):
+        return run(store, settings, place=place, readonly=readonly)
+
+
+def run(store: Store, settings: config.Settings, *, place: config.Profile | None = None, readonly: bool = False) -> int:
+    """Run the interface on an open store, with an engine of its own unless it is only for reading."""
+
+    def engine() -> Engine:
+        from crmmail import mailboxes
+        from crmmail.sync import Engine as SyncEngine
+
+        assert place is not None
+        return SyncEngine(store, mailboxes.connector(place, settings))
+
+    builder = engine if place is not None and not readonly else None
+    app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly)
+    app.run(mouse=settings.mouse)
+    return app.return_code or 0
+
+
+def download_folder(settings: config.Settings) -> Path:
+    """Where attachments go: the user's choice, else the desktop's download folder."""
+    if settings.download_folder:
+        return Path(settings.download_folder).expanduser()
+    import platformdirs
+
+    return platformdirs.user_downloads_path()

@@ -1,0 +1,594 @@
+"""One table of everything the user can do; pure, standard library only.
+
+Keys, footer, Actions menu, palette, `?` help, the panel after a prefix key, docs/keys.md and the verbs of the command
+line all derive from `COMMANDS`. What is possible right now is asked in one way: `possible(command, context)`.
+
+A key is written as Textual names it ("ctrl+p", "pagedown") or as the character itself ("#", "G"); two of them with a
+space between are a chord ("g i"). Where one key serves several commands, the first possible one in table order has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from crmmail import i18n
+from crmmail.i18n import N_, _
+from crmmail.ops import Verb
+
+LIST, READER, SIDEBAR, OUTBOX = "list", "reader", "sidebar", "outbox"
+MAIL = frozenset({LIST, READER})
+MAIN = frozenset({LIST, READER, SIDEBAR})
+ANYWHERE = MAIN | {OUTBOX}
+
+MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
+    N_("Move"),
+    N_("Read"),
+    N_("Act"),
+    N_("Select"),
+    N_("Go to"),
+    N_("Find"),
+    N_("Program"),
+)
+GROUPS = (ACT, SELECT, READ, MOVE, GO, FIND, PROGRAM)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the screen shows at this moment, as far as commands care."""
+
+    pane: str = LIST
+    folder: str = "inbox"
+    rows: int = 0  # lines in the list
+    targets: int = 0  # messages an act would touch
+    selected: int = 0
+    verbs: frozenset[Verb] = frozenset()  # what at least one target allows
+    reading: bool = False  # the reader is open
+    thread: int = 0  # messages in the open message's thread
+    links: int = 0
+    attachments: int = 0
+    quotes: bool = False  # the open message has quoted text to fold
+    cut: bool = False  # only its beginning is shown
+    searching: bool = False
+    undoable: bool = False
+    redoable: bool = False
+    favorites: bool = False  # some mailbox has them
+    mailboxes: int = 1
+    trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
+    outbox: int = 0
+
+
+def _always(context: Context) -> bool:
+    return True
+
+
+def _allows(verb: Verb) -> Callable[[Context], bool]:
+    return lambda context: verb in context.verbs
+
+
+def _targets(context: Context) -> bool:
+    return context.targets > 0
+
+
+def _rows(context: Context) -> bool:
+    return context.rows > 0
+
+
+def _reading(context: Context) -> bool:
+    return context.reading
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing the user can do. `label` and the texts below are msgids, translated when shown."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    group: str
+    help: str = ""
+    short: str = ""  # for the footer; the label when empty
+    panes: frozenset[str] = MAIN
+    needs: Callable[[Context], bool] = _always
+    verb: Verb | None = None
+    footer: int = 0  # place in the footer, 0: not there
+    menu: bool = False  # whether the Actions menu holds it
+    cli: str = ""  # its name in the shell
+
+
+def _act(verb: Verb, keys: tuple[str, ...], label: str, help: str, short: str, footer: int) -> Command:
+    return Command(
+        verb.value, keys, label, ACT, help, short, MAIL, _allows(verb), verb, footer, menu=True, cli=verb.value
+    )
+
+
+COMMANDS: tuple[Command, ...] = (
+    # The seed's order: read, unread, favorite, unfavorite, trash; then recover and delete, which live in the trash.
+    _act(Verb.READ, ("I",), N_("Mark as read"), N_("The message counts as read."), N_("Read"), 60),
+    _act(Verb.UNREAD, ("U", "_"), N_("Mark as unread"), N_("The message counts as new again."), N_("Unread"), 61),
+    _act(Verb.FAVORITE, ("s", "F", "insert"), N_("Favorite"), N_("Put it among the favorites."), N_("Favorite"), 40),
+    _act(Verb.UNFAVORITE, ("s", "F", "insert"), N_("Remove favorite"), N_("Take it out of the favorites."), "", 41),
+    _act(
+        Verb.TRASH,
+        ("d", "#", "delete"),
+        N_("Send to trash"),
+        N_("Without a question: it can be undone at any time."),
+        N_("Trash"),
+        20,
+    ),
+    _act(
+        Verb.RECOVER,
+        ("u",),
+        N_("Recover from trash"),
+        N_("Back to the folder it came from, flags as they were."),
+        N_("Recover"),
+        21,
+    ),
+    _act(
+        Verb.DELETE,
+        ("D", "shift+delete"),
+        N_("Delete message permanently"),
+        N_("Asks first: this cannot be undone."),
+        N_("Delete"),
+        22,
+    ),
+    _act(Verb.ARCHIVE, ("e",), N_("Archive"), N_("Out of the inbox, but kept."), N_("Archive"), 30),
+    Command(
+        "empty_trash",
+        (),
+        N_("Empty trash"),
+        ACT,
+        N_("Deletes everything in the trash for good. Asks first."),
+        needs=lambda context: context.folder == "trash" and context.rows > 0,
+        menu=True,
+    ),
+    Command(
+        "undo",
+        ("z", "ctrl+z"),
+        N_("Undo"),
+        ACT,
+        N_("Takes the last act back: any number of times, offline and after a restart too."),
+        needs=lambda context: context.undoable,
+        footer=50,
+        menu=True,
+        cli="undo",
+    ),
+    Command(
+        "redo",
+        ("Z", "ctrl+y"),
+        N_("Redo"),
+        ACT,
+        N_("Does again what was undone."),
+        needs=lambda context: context.redoable,
+        menu=True,
+        cli="redo",
+    ),
+    # --- select
+    Command(
+        "select",
+        ("x", "t"),
+        N_("Select or unselect"),
+        SELECT,
+        short=N_("Select"),
+        panes=frozenset({LIST}),
+        needs=_rows,
+        footer=70,
+        menu=True,
+    ),
+    Command(
+        "range",
+        ("V",),
+        N_("Select a range"),
+        SELECT,
+        N_("Move to its other end; Esc ends it."),
+        panes=frozenset({LIST}),
+        needs=_rows,
+    ),
+    Command("range_down", ("shift+down",), N_("Select downwards"), SELECT, panes=frozenset({LIST}), needs=_rows),
+    Command("range_up", ("shift+up",), N_("Select upwards"), SELECT, panes=frozenset({LIST}), needs=_rows),
+    Command(
+        "select_all",
+        ("* a", "ctrl+a"),
+        N_("Select all"),
+        SELECT,
+        N_("First what the list has loaded; again: everything in the folder."),
+        panes=frozenset({LIST}),
+        needs=_rows,
+        menu=True,
+    ),
+    Command(
+        "select_none",
+        ("* n",),
+        N_("Select none"),
+        SELECT,
+        panes=frozenset({LIST}),
+        needs=lambda context: context.selected > 0,
+    ),
+    Command("select_read", ("* r",), N_("Select read"), SELECT, panes=frozenset({LIST}), needs=_rows),
+    Command("select_unread", ("* u",), N_("Select unread"), SELECT, panes=frozenset({LIST}), needs=_rows),
+    Command(
+        "select_starred",
+        ("* s",),
+        N_("Select favorites"),
+        SELECT,
+        panes=frozenset({LIST}),
+        needs=lambda context: context.favorites and context.rows > 0,
+    ),
+    # --- read
+    Command("open", ("enter", "o", "right"), N_("Open"), READ, panes=frozenset({LIST, SIDEBAR}), footer=10),
+    Command(
+        "back",
+        ("escape", "q", "u", "left"),
+        N_("Back to the list"),
+        READ,
+        short=N_("Back"),
+        panes=frozenset({READER}),
+        footer=5,
+    ),
+    Command("next_message", ("J",), N_("Next message"), READ, short=N_("Next"), panes=MAIL, needs=_reading, footer=80),
+    Command("previous_message", ("K",), N_("Previous message"), READ, panes=MAIL, needs=_reading),
+    Command(
+        "thread_next",
+        ("n",),
+        N_("Next in the conversation"),
+        READ,
+        panes=frozenset({READER}),
+        needs=lambda context: context.thread > 1,
+    ),
+    Command(
+        "thread_previous",
+        ("p",),
+        N_("Previous in the conversation"),
+        READ,
+        panes=frozenset({READER}),
+        needs=lambda context: context.thread > 1,
+    ),
+    Command("page_on", ("space",), N_("Scroll on, then the next message"), READ, panes=frozenset({READER})),
+    Command(
+        "quotes",
+        ("T",),
+        N_("Show or fold quoted text"),
+        READ,
+        short=N_("Quotes"),
+        panes=frozenset({READER}),
+        needs=lambda context: context.quotes,
+        footer=75,
+        menu=True,
+    ),
+    Command(
+        "show_all",
+        ("S",),
+        N_("Show the whole message"),
+        READ,
+        panes=frozenset({READER}),
+        needs=lambda context: context.cut,
+        menu=True,
+    ),
+    Command(
+        "attachments",
+        ("v",),
+        N_("Attachments"),
+        READ,
+        N_("Save one, save all, or open one."),
+        panes=frozenset({READER}),
+        needs=lambda context: context.attachments > 0,
+        footer=65,
+        menu=True,
+    ),
+    Command(
+        "links",
+        ("L",),
+        N_("Links"),
+        READ,
+        N_("Every link with the host it really leads to."),
+        panes=frozenset({READER}),
+        needs=lambda context: context.links > 0,
+        footer=66,
+        menu=True,
+    ),
+    Command("headers", ("h",), N_("Show all headers"), READ, panes=frozenset({READER}), needs=_reading, menu=True),
+    Command(
+        "raw",
+        ("ctrl+o",),
+        N_("Show the source"),
+        READ,
+        N_("The message as it came over the network."),
+        panes=MAIL,
+        needs=_targets,
+        menu=True,
+    ),
+    # --- move
+    Command("down", ("j", "down"), N_("Down"), MOVE, panes=ANYWHERE),
+    Command("up", ("k", "up"), N_("Up"), MOVE, panes=ANYWHERE),
+    Command("page_down", ("pagedown", "ctrl+f", "ctrl+d"), N_("Page down"), MOVE, panes=ANYWHERE),
+    Command("page_up", ("pageup", "ctrl+b"), N_("Page up"), MOVE, panes=ANYWHERE),
+    Command("list_page", ("space",), N_("Page down"), MOVE, panes=frozenset({LIST, SIDEBAR})),
+    Command("top", ("g g", "home"), N_("To the top"), MOVE, panes=ANYWHERE),
+    Command("bottom", ("G", "end"), N_("To the end"), MOVE, panes=ANYWHERE),
+    Command("next_folder", ("]",), N_("Next folder"), MOVE),
+    Command("previous_folder", ("[",), N_("Previous folder"), MOVE),
+    Command("next_pane", ("tab", "f6"), N_("Next pane"), MOVE),
+    Command("previous_pane", ("shift+tab", "shift+f6"), N_("Previous pane"), MOVE),
+    Command("folders", ("`",), N_("Show or hide the folders"), MOVE, short=N_("Folders"), footer=90),
+    # --- go
+    Command("go_inbox", ("g i",), N_("Inbox"), GO),
+    Command("go_favorites", ("g s",), N_("Favorites"), GO, needs=lambda context: context.favorites),
+    Command("go_drafts", ("g d",), N_("Drafts"), GO),
+    Command("go_sent", ("g t",), N_("Sent"), GO),
+    Command("go_trash", ("g #", "g x"), N_("Trash"), GO),
+    Command("go_all", ("g a",), N_("All mail"), GO),
+    Command("go_outbox", ("g o",), N_("Outbox"), GO, N_("What waits for the server, and what it refused.")),
+    Command("go_unified", ("g u",), N_("All inboxes"), GO, needs=lambda context: context.mailboxes > 1),
+    Command("next_mailbox", ("g m",), N_("Next mailbox"), GO, needs=lambda context: context.mailboxes > 1),
+    # --- find
+    Command("search", ("/",), N_("Search"), FIND, N_("In all folders of the mailbox."), footer=85),
+    Command("filter", ("l", "\\"), N_("Filter this list"), FIND, short=N_("Filter"), panes=MAIL),
+    Command(
+        "leave_search",
+        ("escape",),
+        N_("Leave the search"),
+        FIND,
+        panes=frozenset({LIST, SIDEBAR}),
+        needs=lambda context: context.searching and not context.selected,
+        short=N_("All"),
+        footer=5,
+    ),
+    Command(
+        "unselect",
+        ("escape",),
+        N_("Unselect"),
+        SELECT,
+        panes=frozenset({LIST}),
+        needs=lambda context: context.selected > 0,
+        footer=5,
+    ),
+    Command("to_list", ("escape",), N_("Back to the list"), MOVE, short=N_("Back"), panes=frozenset({SIDEBAR})),
+    # --- program
+    Command("actions", (".",), N_("Actions"), PROGRAM, N_("A menu of all that can be done now."), footer=15),
+    Command("palette", ("ctrl+p", "ctrl+k"), N_("Find a command"), PROGRAM, panes=ANYWHERE),
+    Command(
+        "refresh", ("f5", "ctrl+r"), N_("Ask the server for new mail"), PROGRAM, short=N_("Refresh"), panes=ANYWHERE
+    ),
+    Command(
+        "sign_in",
+        ("C",),
+        N_("Sign in again"),
+        PROGRAM,
+        short=N_("Sign in"),
+        needs=lambda context: context.trouble == "sign_in" or not context.mailboxes,
+        footer=1,
+        menu=True,
+    ),
+    Command(
+        "allow_removal",
+        ("C",),
+        N_("Decide about the pause"),
+        PROGRAM,
+        short=N_("Decide"),
+        needs=lambda context: context.trouble == "paused",
+        footer=1,
+        menu=True,
+    ),
+    Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM),
+    Command("retry", ("r", "enter"), N_("Try again"), PROGRAM, panes=frozenset({OUTBOX}), footer=20),
+    Command("discard", ("d", "#", "delete"), N_("Give it up"), PROGRAM, panes=frozenset({OUTBOX}), footer=21),
+    Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
+    Command("language", (), N_("Switch the language"), PROGRAM),
+    Command("theme", (), N_("Choose a theme"), PROGRAM),
+    Command("keys_preset", (), N_("Choose the keys"), PROGRAM, N_("Those of Gmail, mutt, aerc or Outlook.")),
+    Command("help", ("?", "f1"), N_("Help"), PROGRAM, panes=ANYWHERE, footer=95),
+    Command("quit", ("q",), N_("Quit"), PROGRAM, N_("Asks first."), panes=frozenset({LIST, SIDEBAR}), footer=99),
+    Command("leave", ("ctrl+q",), N_("Quit at once"), PROGRAM, panes=ANYWHERE),
+    # Last, because `u` means something better in the reader and in the trash.
+    Command(
+        "undo_too",
+        ("u",),
+        N_("Undo"),
+        ACT,
+        panes=frozenset({LIST}),
+        needs=lambda context: context.folder != "trash" and context.undoable,
+    ),
+)
+
+BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
+
+PRESETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "gmail": {},
+    "mutt": {
+        "read": ("I",),
+        "unread": ("N", "U", "_"),
+        "favorite": ("F", "s"),
+        "unfavorite": ("F", "s"),
+        "select": ("t", "x"),
+        "quit": ("q", "x"),
+        "back": ("q", "i", "escape", "left"),
+        "next_message": ("J", "j"),
+        "previous_message": ("K", "k"),
+        "page_on": ("space",),
+        "down": ("j", "down", "enter"),
+        "refresh": ("$", "f5", "ctrl+r"),
+        "top": ("=", "g g", "home"),
+    },
+    "aerc": {
+        "select": ("v", "x", "t"),
+        "attachments": ("o", "v"),
+        "headers": ("H", "h"),
+        "archive": ("A", "e"),
+        "filter": ("\\", "l"),
+        "next_folder": ("J", "]"),
+        "previous_folder": ("K", "["),
+        "next_message": ("N", "ctrl+j"),
+        "previous_message": ("P", "ctrl+p"),
+        "palette": (":", "ctrl+k"),
+    },
+    "outlook": {
+        "read": ("ctrl+q", "I"),
+        "unread": ("ctrl+u", "U", "_"),
+        "undo": ("ctrl+z", "z"),
+        "search": ("ctrl+e", "/", "f3"),
+        "refresh": ("f9", "f5", "ctrl+r"),
+        "actions": ("shift+f10", "."),
+        "next_message": ("ctrl+full_stop", "J"),
+        "previous_message": ("ctrl+comma", "K"),
+        "leave": ("ctrl+w",),
+    },
+}
+
+
+def possible(command: Command, context: Context) -> bool:
+    """Whether `command` can be done now: the one gate, asked by keys, footer, menu, palette and `check_action`."""
+    return context.pane in command.panes and command.needs(context)
+
+
+def keys_of(command: Command, preset: str = "gmail", own: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The keys of a command: the user's own, else the preset's, else the table's."""
+    if own and command.id in own:
+        return tuple(_normal(key) for key in own[command.id].split(",") if key.strip())
+    return PRESETS.get(preset, {}).get(command.id, command.keys)
+
+
+def _normal(written: str) -> str:
+    """A key as a user may write it ("Ctrl+P", "comma") in the form the table uses."""
+    parts = written.split()
+    return " ".join("," if part == "comma" else part.lower() if len(part) > 1 else part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """Which keys lead where. `single` and `chords` hold command ids in table order."""
+
+    keys: Mapping[str, tuple[str, ...]]  # command id → its keys
+    single: Mapping[str, tuple[Command, ...]] = field(default_factory=dict)
+    chords: Mapping[str, Mapping[str, tuple[Command, ...]]] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, preset: str = "gmail", own: Mapping[str, str] | None = None) -> Keymap:
+        """The keymap of a preset with the user's own keys over it."""
+        keys = {command.id: keys_of(command, preset, own) for command in COMMANDS}
+        single: dict[str, tuple[Command, ...]] = {}
+        chords: dict[str, dict[str, tuple[Command, ...]]] = {}
+        for command in COMMANDS:
+            for key in keys[command.id]:
+                first, _space, second = key.partition(" ")
+                table = chords.setdefault(first, {}) if second else single
+                table[second or first] = (*table.get(second or first, ()), command)
+        return cls(keys, single, chords)
+
+    def first(self, command_id: str) -> str:
+        """The key to show for a command, readable; '' when it has none."""
+        keys = self.keys.get(command_id, ())
+        return shown(keys[0]) if keys else ""
+
+    def all(self, command_id: str) -> str:
+        """Every key of a command, readable."""
+        return ", ".join(shown(key) for key in self.keys.get(command_id, ()))
+
+
+def problems(preset: str, own: Mapping[str, str]) -> list[str]:
+    """Sentences about the user's own keys that cannot work as written: unknown names, clashes, lost prefixes."""
+    found = [_("There is no command “{id}”.").format(id=name) for name in own if name not in BY_ID]
+    keymap = Keymap.build(preset, own)
+    for name in own:
+        for key in keymap.keys.get(name, ()):
+            found.extend(_clashes(keymap, BY_ID[name], key))
+    return found
+
+
+def _clashes(keymap: Keymap, command: Command, key: str) -> Iterator[str]:
+    first, _space, second = key.partition(" ")
+    if not second and first in keymap.chords:
+        yield _("“{key}” begins other keys, so “{id}” is never reached by it.").format(key=shown(key), id=command.id)
+    table = keymap.chords.get(first, {}) if second else keymap.single
+    for other in table.get(second or first, ()):
+        if other is not command and other.panes & command.panes and other.needs is _always:
+            sentence = _("“{key}” is both “{id}” and “{other}”.")
+            yield sentence.format(key=shown(key), id=command.id, other=other.id)
+
+
+_READABLE = {
+    "escape": "Esc",
+    "enter": "Enter",
+    "delete": "Del",
+    "insert": "Ins",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "space": "Space",
+    "tab": "Tab",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "full_stop": ".",
+    "comma": ",",
+}
+
+
+def shown(key: str) -> str:
+    """A key as people read it: "ctrl+p" → "Ctrl+P", "g i" stays."""
+    return " ".join("+".join(_part(part) for part in _split(stroke)) for stroke in key.split(" "))
+
+
+def _split(stroke: str) -> list[str]:
+    return stroke.split("+") if len(stroke) > 1 else [stroke]
+
+
+def _part(part: str) -> str:
+    return _READABLE.get(part) or (part if len(part) == 1 else part.capitalize())
+
+
+def shown_stroke(stroke: str) -> str:
+    """One keystroke of a longer combination, letters with modifiers in capitals."""
+    parts = _split(stroke)
+    return "+".join(_part(part).upper() if len(parts) > 1 and len(part) == 1 else _part(part) for part in parts)
+
+
+def keys_table(lang: str = "", preset: str = "gmail") -> str:
+    """docs/keys.md: every command with its keys, as Markdown in `lang` ('' = the current language)."""
+    before = i18n.language()
+    if lang:
+        i18n.use(lang)
+    try:
+        return "\n".join(_markdown(preset))
+    finally:
+        i18n.use(before)
+
+
+def _markdown(preset: str) -> Iterator[str]:
+    keymap = Keymap.build(preset)
+    yield f"# {_('Keys')}\n"
+    yield _("Generated by `crmmail keys` from the one table the program itself uses. Every key can be changed in")
+    yield _('`config.toml`: `[keys]`, then `id = "key,other key"`; a space makes a chord: `go_inbox = "g i"`.')
+    yield _("`key_preset` chooses a whole set: gmail (this one), mutt, aerc or outlook.") + "\n"
+    for group in GROUPS:
+        yield f"## {_(group)}\n"
+        yield f"| {_('Key')} | {_('Command')} | id |"
+        yield "|---|---|---|"
+        for command in COMMANDS:
+            if command.group == group:
+                yield _markdown_row(keymap, command)
+        yield ""
+    yield f"## {_('Where the presets differ')}\n"
+    yield from _markdown_presets()
+
+
+def _markdown_row(keymap: Keymap, command: Command) -> str:
+    keys = " ".join(f"`{_escaped(shown(key))}`" for key in keymap.keys[command.id]) or "–"
+    text = _(command.label) + (f": {_(command.help)}" if command.help else "")
+    return f"| {keys} | {text} | `{command.id}` |"
+
+
+def _markdown_presets() -> Iterator[str]:
+    names = [name for name in PRESETS if name != "gmail"]
+    yield f"| {_('Command')} | {' | '.join(names)} |"
+    yield "|---" * (len(names) + 1) + "|"
+    for command in COMMANDS:
+        cells = [PRESETS[name].get(command.id, ()) for name in names]
+        if any(cells):
+            keys = (" ".join(f"`{_escaped(shown(key))}`" for key in cell) for cell in cells)
+            yield f"| {_(command.label)} | {' | '.join(keys)} |"
+
+
+def _escaped(key: str) -> str:
+    return key.replace("|", "\\|").replace("`", "´") if key != "`" else "` ` `"

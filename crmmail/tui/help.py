@@ -1,0 +1,64 @@
+"""`?`: every key, by group, from the one table; what works where one is comes first."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from crmmail import __version__
+from crmmail.i18n import _
+from crmmail.tui.commands import COMMANDS, GROUPS, Keymap
+from crmmail.tui.dialogs import HEADING, PAGE_MOVES, Choices, Dialog
+
+_ALIASES = {"undo_too", "list_page"}
+
+
+class Help(Dialog[None]):
+    """A list to read; Esc closes it."""
+
+    def __init__(self, keymap: Keymap, pane: str) -> None:
+        super().__init__()
+        self.keymap = keymap
+        self.pane = pane
+        self.choices = Choices([], id="choices")
+
+    def compose(self) -> ComposeResult:
+        """Title, keys, the way out."""
+        with Vertical(id="box", classes="-help"):
+            yield Static(Content(_("Keys") + f" · crmmail {__version__}"), id="question")
+            yield self.choices
+            hint = _("Change them in config.toml · {key} finds commands · Esc closes")
+            yield Static(Content(hint.format(key=self.keymap.first("palette"))), id="hint")
+
+    def on_mount(self) -> None:
+        """As high as the screen allows."""
+        self.choices.put(lines(self.keymap))
+        self.choices.styles.height = max(3, self.app.size.height - 8)
+        self.choices.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Scroll."""
+        if event.key in PAGE_MOVES:
+            event.stop()
+            self.choices.scroll_by(PAGE_MOVES[event.key])
+        elif event.key == "question_mark":
+            event.stop()
+            self.dismiss(None)
+        else:
+            super().on_key(event)
+
+
+def lines(keymap: Keymap) -> list[tuple[str, str]]:
+    """Groups and their commands: (text, keys)."""
+    out: list[tuple[str, str]] = []
+    for group in GROUPS:
+        out += [("", HEADING)] if out else []
+        out.append((_(group), HEADING))
+        for command in COMMANDS:
+            if command.group == group and command.id not in _ALIASES and keymap.keys[command.id]:
+                text = _(command.label) + (f". {_(command.help)}" if command.help else "")
+                out.append((text, keymap.all(command.id)))
+    return out

@@ -1,0 +1,394 @@
+"""The main screen: folders, list, reader; what is shown where, and what follows when the store changes.
+
+Below 100 columns one pane at a time, from 100 folders beside the list, from 160 the reader beside both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from crmmail import ops
+from crmmail.errors import CrmMailError
+from crmmail.i18n import _, ngettext
+from crmmail.model import Change, Folder, Mailbox, Phase, Query, Role, State, Status
+from crmmail.ops import Verb
+from crmmail.tui import commands, words
+from crmmail.tui.acts import Acts
+from crmmail.tui.commands import COMMANDS, LIST, READER, SIDEBAR, Command, Context, Keymap
+from crmmail.tui.finding import Finding
+from crmmail.tui.going import Going
+from crmmail.tui.message_list import MessageList
+from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, PrefixPanel, Title, TitleLine
+from crmmail.tui.reader import Reader
+from crmmail.tui.reading import Reading
+from crmmail.tui.sidebar import Sidebar
+
+if TYPE_CHECKING:
+    from crmmail.store import Store
+    from crmmail.tui.app import CrmMail
+
+NARROW, WIDE = 100, 160
+GRAVITY = (
+    Phase.SYNCED,
+    Phase.IDLE,
+    Phase.SYNCING,
+    Phase.FILLING,
+    Phase.WAITING,
+    Phase.OFFLINE,
+    Phase.ERROR,
+    Phase.PAUSED,
+    Phase.SIGN_IN,
+)
+_VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; the store decides for each in the end
+STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
+
+
+class MainScreen(Reading, Acts, Finding, Going):
+    """Folders, list and reader. Commands are `action_<id>` of the mixins by subject: Acts, Reading, Finding."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-middle"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (8, "-high")]
+    AUTO_FOCUS = "#list"
+    mail_app: ClassVar[property]
+
+    def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.store = store
+        self.keymap = keymap
+        self.clock = clock
+        self.boxes: dict[str, Mailbox] = {box.id: box for box in store.mailboxes()}
+        self.statuses: dict[str, Status] = store.statuses()
+        self.remembered: dict[tuple[str, str], int] = {}
+        start = Query("" if len(self.boxes) > 1 else next(iter(self.boxes), ""))
+        self.messages = MessageList(store, start, clock=clock, id="list")
+        self.sidebar = Sidebar(store, key=lambda: self.keymap.first("sign_in"), id="sidebar")
+        self.sidebar.mark(start.mailbox, start.folder)
+        self.reader = Reader(clock=clock, id="reader")
+        self.title_line = TitleLine(id="title")
+        self.notice = NoticeLine(id="notice")
+        self.footer = FooterLine(id="footer")
+        self.prefix_panel = PrefixPanel(id="prefix")
+        self.undoable = self.redoable = False
+        self._verbs: tuple[tuple[int, ...], frozenset[Verb]] = ((), frozenset())
+        self._late_due = False
+
+    @property
+    def program(self) -> CrmMail:
+        """The application, by its own type."""
+        from crmmail.tui.app import CrmMail
+
+        assert isinstance(self.app, CrmMail)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        """Title, panes, notice, footer."""
+        yield self.title_line
+        with Horizontal(id="panes"):
+            yield self.sidebar
+            yield self.messages
+            yield self.reader
+        yield self.notice
+        yield self.footer
+        yield self.prefix_panel
+
+    def on_mount(self) -> None:
+        """The first list is already read; paint everything around it."""
+        self.messages.empty = self.empty_text
+        self.reader.hints = self.reader_hints
+        self.dress()
+        self.refresh_journal()
+        self.renew()
+
+    # --- what is possible
+
+    @property
+    def pane(self) -> str:
+        """Where keys go."""
+        if self.reader.has_focus:
+            return READER
+        return SIDEBAR if self.sidebar.has_focus else LIST
+
+    @property
+    def targets(self) -> list[int]:
+        """The messages an act touches: bound here, when the key is pressed."""
+        if self.pane == READER and self.reader.message_id is not None:
+            return [self.reader.message_id]
+        return self.messages.targets
+
+    def context(self) -> Context:
+        """What the screen shows right now."""
+        query, targets = self.messages.query_shown, self.targets
+        return Context(
+            pane=self.pane,
+            folder=query.folder,
+            rows=self.messages.count,
+            targets=len(targets),
+            selected=len(self.messages.selected),
+            verbs=self._possible_verbs(tuple(targets[:_VERBS_LOOKED_AT])),
+            reading=self.has_class("-reading"),
+            **self.reader.facts(),
+            searching=self.searching,
+            undoable=self.undoable,
+            redoable=self.redoable,
+            favorites=any(box.capabilities.favorites for box in self.boxes.values()),
+            mailboxes=len(self.boxes),
+            trouble=self.trouble,
+        )
+
+    def _possible_verbs(self, targets: tuple[int, ...]) -> frozenset[Verb]:
+        if self._verbs[0] != targets:
+            self._verbs = (targets, frozenset(self._verbs_of(targets)) if targets else frozenset())
+        return self._verbs[1]
+
+    def _verbs_of(self, targets: tuple[int, ...]) -> Iterable[Verb]:
+        states: list[tuple[State, Mailbox]] = [
+            (state, self.boxes[mailbox])
+            for mailbox, state in self.store.states(targets).values()
+            if mailbox in self.boxes
+        ]
+        for verb in Verb:
+            if any(ops.allowed(verb, state, box.capabilities) for state, box in states):
+                yield verb
+
+    @property
+    def trouble(self) -> str:
+        """What a mailbox in view needs the user for: 'sign_in', 'paused' or ''."""
+        status = self.troubled()
+        return status.phase.value if status else ""
+
+    def troubled(self) -> Status | None:
+        """The first mailbox in view that needs the user."""
+        shown = self.messages.query_shown.mailbox
+        for name, status in self.statuses.items():
+            if status.phase in (Phase.SIGN_IN, Phase.PAUSED) and shown in ("", name):
+                return status
+        return None
+
+    # --- telling
+
+    def hint(self, sentence: str) -> None:
+        """Something in passing."""
+        self.notice.say(sentence, words.QUIET)
+
+    def say(self, sentence: str, tone: str = words.OK, *ids: str) -> None:
+        """What happened, and the commands that may follow, each with its key."""
+        hints = [(self.keymap.first(name), _(commands.BY_ID[name].label), name) for name in ids]
+        self.notice.say(sentence, tone, hints)
+
+    def fail(self, error: CrmMailError) -> None:
+        """What went wrong, and what to do."""
+        self.notice.say(str(error), words.BAD)
+
+    def show_prefix(self, entries: Iterable[Command]) -> None:
+        """The panel after a prefix key."""
+        found = [self._entry(command, after=self.prefix) for command in entries]
+        if found:
+            self.prefix_panel.put(commands.shown(self.prefix), found)
+        else:
+            self.prefix_panel.display = False
+
+    def _entry(self, command: Command, after: str = "") -> Entry:
+        keys = self.keymap.keys[command.id]
+        second = [key.split(" ")[1] for key in keys if after and key.startswith(after + " ")]
+        key = commands.shown(second[0]) if second else self.keymap.first(command.id)
+        return Entry(key, _(command.label if after else command.short or command.label), command.id)
+
+    # --- following the store
+
+    def publish(self, change: Change) -> None:
+        """The store changed: the list at once, everything else after the next paint."""
+        if change.mailboxes:
+            self.boxes = {box.id: box for box in self.store.mailboxes()}
+            self.statuses = self.store.statuses()
+        self._verbs = ((), frozenset())
+        if self._concerns_list(change):
+            self.messages.reload()
+        if self.reader.message_id in change.messages:
+            self.refresh_reader()
+        self._tell(change)
+        if not self._late_due:
+            self._late_due = True
+            self.call_after_refresh(self._late)
+
+    def _concerns_list(self, change: Change) -> bool:
+        query = self.messages.query_shown
+        if query.text or change.messages:
+            return True
+        return any(folder == query.folder and query.mailbox in ("", mailbox) for mailbox, folder in change.folders)
+
+    def _late(self) -> None:
+        self._late_due = False
+        self.sidebar.reload()
+        self.refresh_journal()
+        self.renew()
+
+    def _tell(self, change: Change) -> None:
+        for _act, sentence in change.rejected:
+            self.say(_("The server refused: {sentence}").format(sentence=sentence), words.BAD, "go_outbox")
+        count = len(change.arrived)
+        if count and self.notice.tone in ("", words.QUIET, words.BUSY):
+            self.notice.say(
+                ngettext("{count} new message", "{count} new messages", count).format(count=count), words.BUSY
+            )
+
+    def refresh_journal(self) -> None:
+        """Whether there is something to undo or redo."""
+        acts = self.store.acts(20)
+        self.undoable = any(act.state == "done" for act in acts)
+        self.redoable = any(act.state == "undone" for act in acts)
+
+    def renew(self) -> None:
+        """Title, place and footer as things stand."""
+        self.title_line.say(self._title())
+        self.notice.put(self._place())
+        context = self.context()
+        shown = sorted((command for command in COMMANDS if command.footer), key=lambda command: command.footer)
+        self.footer.put([self._entry(command) for command in shown if commands.possible(command, context)])
+
+    def _title(self) -> Title:
+        query = self.messages.query_shown
+        folder = self.folder_of(query)
+        box = self.boxes.get(query.mailbox)
+        status = self.statuses.get(query.mailbox) or self._worst_status()
+        state, tone = words.state(status, self.keymap.first("sign_in")) if self.boxes else ("", "")
+        name = words.folder(folder) if folder else _("All inboxes") if self.boxes else _("Welcome")
+        counts = self._counts(folder)
+        if query.text:
+            name = _("“{words}” in {folder}").format(words=query.text, folder=name)
+            counts = ngettext("{count} found", "{count} found", self.messages.count).format(
+                count=words.number(self.messages.count)
+            )
+        mailbox = box.address if box and len(self.boxes) > 1 else ""
+        return Title(name, mailbox, counts, state, tone, self.keymap.first("actions"))
+
+    def _worst_status(self) -> Status | None:
+        return max(self.statuses.values(), key=lambda status: GRAVITY.index(status.phase), default=None)
+
+    def _counts(self, folder: Folder | None) -> str:
+        total = self.messages.count
+        fresh = folder.unread if folder else sum(line.count for line in self.sidebar.lines if line.kind == "unified")
+        words_total = ngettext("{count} message", "{count} messages", total).format(count=words.number(total))
+        if not fresh:
+            return words_total if self.boxes else ""
+        return _("{count} unread").format(count=words.number(fresh)) + " · " + words_total
+
+    def _place(self) -> str:
+        selected = len(self.messages.selected)
+        if selected:
+            return ngettext("{count} selected", "{count} selected", selected).format(count=words.number(selected))
+        if not self.messages.count:
+            return ""
+        return f"{words.number(self.messages.index + 1)}/{words.number(self.messages.count)}"
+
+    def folder_of(self, query: Query) -> Folder | None:
+        """The folder a query shows; None for All inboxes."""
+        if query.mailbox not in self.boxes:
+            return None
+        return next((found for found in self.store.folders(query.mailbox) if found.key == query.folder), None)
+
+    def empty_text(self) -> Sequence[str]:
+        """What an empty list says, and the key that leads out."""
+        key = self.keymap.first
+        query = self.messages.query_shown
+        status = self.statuses.get(query.mailbox) or self._worst_status()
+        if not self.boxes:
+            return (
+                _("No mailbox is connected yet"),
+                "",
+                _("{key} connects Gmail or Outlook").format(key=key("connect")),
+                _("In the shell: crmmail connect gmail · crmmail connect outlook"),
+                _("Just looking: crmmail demo"),
+                "",
+                _("{key} quits").format(key=key("quit")),
+            )
+        if query.text:
+            return (_("Nothing found"), "", _("{key} leaves the search").format(key=key("leave_search")))
+        if status and status.phase is Phase.SIGN_IN:
+            return (_("Session expired"), "", status.sentence, _("{key} signs in again").format(key=key("sign_in")))
+        if status and status.phase is Phase.FILLING:
+            return (_("Your mail is coming in"), "", words.state(status)[0])
+        if status and status.phase is Phase.OFFLINE and not status.at:
+            return (_("Offline"), "", status.sentence, _("{key} tries again").format(key=key("refresh")))
+        if query.folder == Role.TRASH.value:
+            return (_("The trash is empty"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
+        if query.folder == Role.INBOX.value:
+            return (_("All done"), "", _("Nothing is waiting for you here."))
+        return (_("Nothing here"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
+
+    def dress(self) -> None:
+        """Stars only where the mailbox has them, stripes only where several mailboxes mix."""
+        query = self.messages.query_shown
+        shown = [box for box in self.boxes.values() if query.mailbox in ("", box.id)]
+        self.messages.stars = any(box.capabilities.favorites for box in shown)
+        colors = {box.id: self._color(box) for box in self.boxes.values()}
+        self.messages.stripes = colors if len(shown) > 1 else {}
+        self.sidebar.stripes = colors
+        self.messages.notify_style_update()
+
+    def _color(self, box: Mailbox) -> str:
+        variables = self.app.theme_variables
+        name = box.color.lstrip("$")
+        if name.startswith("#"):
+            return name
+        return variables.get(name) or variables[STRIPES[box.position % len(STRIPES)]]
+
+    # --- folders and panes
+
+    def show_folder(self, mailbox: str, folder: str) -> None:
+        """Show a folder; the cursor is where it was left there."""
+        before = self.messages.query_shown
+        if self.messages.cursor_id is not None and not before.text:
+            self.remembered[before.mailbox, before.folder] = self.messages.cursor_id
+        self.searching = False
+        self.messages.show(Query(mailbox, folder), self.remembered.get((mailbox, folder)))
+        self.sidebar.mark(mailbox, folder)
+        self.dress()
+        self.close_reader()
+        self.remove_class("-folders")
+        self.messages.focus()
+        self.notice.say("", "")
+        self.renew()
+
+    @on(Sidebar.Chosen)
+    def _chosen(self, event: Sidebar.Chosen) -> None:
+        self.show_folder(event.mailbox, event.folder)
+
+    @on(Sidebar.StatusClicked)
+    async def _status_clicked(self, event: Sidebar.StatusClicked) -> None:
+        status = self.statuses.get(event.mailbox)
+        if status and status.phase in (Phase.SIGN_IN, Phase.PAUSED):
+            self.show_folder(event.mailbox, Role.INBOX.value)
+            await self.run_command("sign_in" if status.phase is Phase.SIGN_IN else "allow_removal")
+        elif status and status.sentence:
+            self.notice.say(f"{status.sentence} {status.next_step}".strip(), words.WARN)
+
+    @on(Painted.Pressed)
+    async def _pressed(self, event: Painted.Pressed) -> None:
+        self.show_prefix(())
+        self.prefix = ""
+        await self.run_command(event.command)
+
+    @on(MessageList.SelectionChanged)
+    def _selection_changed(self) -> None:
+        self._verbs = ((), frozenset())
+        self.renew()
+
+    def speak(self) -> None:
+        """Another language: everything is painted anew."""
+        self.sidebar.reload()
+        self.refresh_reader()
+        self.notice.say("", "")
+        self.messages.reload()
+        self.messages.notify_style_update()
+        self.messages.refresh()
+        self.renew()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Other keys are possible in another pane."""
+        if self.is_mounted:
+            self.call_after_refresh(self.renew)

@@ -1,0 +1,346 @@
+"""The message list: painted, not mounted. Its cost is that of the lines on screen, at any size of the mailbox.
+
+The cursor is bound to a message, not to a place: what arrives or leaves above never moves it to another message, and
+when its own message leaves, the next older one takes its place. Moving it repaints two lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from crmmail.model import Query, Row
+from crmmail.tui import format, rows
+from crmmail.tui.ink import Ink
+from crmmail.tui.pages import Pages
+
+if TYPE_CHECKING:
+    from crmmail.store import Store
+
+_STRIPS_KEPT = 2048
+
+
+class MessageList(ScrollView, can_focus=True):
+    """Rows of a query, a cursor on one message, a selection of ids."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"list--{name}" for name in (*rows.PARTS, "cursor", "blurred", "marked")}
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on another message, or on none."""
+
+        id: int | None
+
+    @dataclass
+    class Opened(Message):
+        """The user wants to read this message."""
+
+        id: int
+
+    @dataclass
+    class StarClicked(Message):
+        """The star of this row was clicked."""
+
+        row: Row
+
+    class SelectionChanged(Message):
+        """Other messages are selected than before."""
+
+    def __init__(self, store: Store, query: Query, *, clock: Callable[[], float], id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.store = store
+        self.clock = clock
+        self.pages = Pages(store, query)
+        self.index = 0
+        self.cursor_id: int | None = None
+        self.selected: set[int] = set()
+        self.range_from: int | None = None
+        self.stars = False
+        self.stripes: dict[str, str] = {}
+        self.empty: Callable[[], Iterable[str]] = tuple
+        self._accounts = False
+        self.ink = Ink(self, "list")
+        self._strips: dict[tuple[int, str, bool], Strip] = {}
+        self._following = False
+        self._settle(0)
+
+    # --- what it shows
+
+    @property
+    def query_shown(self) -> Query:
+        """What the list holds."""
+        return self.pages.query
+
+    @property
+    def count(self) -> int:
+        """How many messages that are."""
+        return self.pages.count
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return self.pages.row(self.index)
+
+    @property
+    def targets(self) -> list[int]:
+        """What an act touches: the selection, else the message under the cursor."""
+        if self.selected:
+            return sorted(self.selected, reverse=True)
+        return [] if self.cursor_id is None else [self.cursor_id]
+
+    def show(self, query: Query, cursor: int | None = None) -> None:
+        """Show another list, the cursor on message `cursor` where it is in it, else on the newest."""
+        self.pages = Pages(self.store, query)
+        self.selected = set()
+        self.range_from = None
+        self._settle(0 if cursor is None else self.pages.position(cursor))
+        self._forget()
+        self._resize()
+        self.scroll_to(y=max(0, self.index - self.size.height // 2), animate=False, immediate=True)
+        self.post_message(self.Moved(self.cursor_id))
+
+    def reload(self) -> None:
+        """The list changed in the store: read again what is on screen and keep the cursor on its message."""
+        top, height = self.scroll_offset.y, self.size.height
+        seen = self.pages.rows(top, top + height)
+        old_index, old_id, old_count = self.index, self.cursor_id, self.count
+        self.pages = Pages(self.store, self.pages.query)
+        self._settle(old_index if old_id is None else self.pages.position(old_id))
+        if self.count != old_count:
+            self._resize()
+        shift = self.index - old_index if old_id == self.cursor_id else 0
+        if shift and not (top == 0 and self.index < height):
+            self.scroll_to(y=top + shift, animate=False, immediate=True)
+        self._keep_in_view()
+        if self.scroll_offset.y == top:
+            self._repaint_changed(top, height, seen, old_index)
+        else:
+            self.refresh()
+        if self.cursor_id != old_id:
+            self.post_message(self.Moved(self.cursor_id))
+
+    def _settle(self, index: int) -> None:
+        self.index = max(0, min(index, self.count - 1))
+        row = self.pages.row(self.index)
+        self.cursor_id = row.id if row else None
+
+    def _repaint_changed(self, top: int, height: int, seen: list[Row], old_index: int) -> None:
+        """Only the lines whose row is another than before."""
+        now = self.pages.rows(top, top + height)
+        accounts = any(row.account for row in now)
+        if accounts != self._accounts or not now or not seen:
+            self._accounts = accounts
+            self._forget()
+            self.refresh()
+            return
+        longest = max(len(now), len(seen))
+        differing = [at for at in range(longest) if now[at : at + 1] != seen[at : at + 1]]
+        differing += [index - top for index in {old_index, self.index} if old_index != self.index]
+        for row in {now[at].id for at in differing if 0 <= at < len(now)}:
+            self._drop_strips(row)
+        if differing:
+            self.refresh_lines(top + min(differing), max(differing) - min(differing) + 1)
+
+    def _drop_strips(self, message: int) -> None:
+        for kind in ("", "cursor", "blurred", "marked"):
+            for marked in (False, True):
+                self._strips.pop((message, kind, marked), None)
+
+    def _resize(self) -> None:
+        """Tell the scrollbar the new length; only its appearing or going away is worth a new layout."""
+        size = Size(self.size.width, self.count)
+        height = self.size.height
+        if not height or (self.virtual_size.height <= height) != (self.count <= height):
+            self.virtual_size = size
+            return
+        self.set_reactive(MessageList.virtual_size, size)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = self.count
+        if self.scroll_offset.y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    # --- moving
+
+    def move(self, by: int) -> None:
+        """Move the cursor `by` rows."""
+        self.go(self.index + by)
+
+    def page(self, direction: int) -> None:
+        """Move the cursor a screenful; one line stays for orientation."""
+        self.go(self.index + direction * max(1, self.size.height - 1))
+
+    def go(self, index: int) -> None:
+        """Put the cursor on the row at `index`, or the nearest there is."""
+        index = max(0, min(index, self.count - 1))
+        if index == self.index and self.cursor_id is not None:
+            return
+        old = self.index
+        self._settle(index)
+        if self.range_from is not None:
+            self._select_range()
+        if not self._keep_in_view():
+            self.refresh_line(old)
+            self.refresh_line(self.index)
+        self.post_message(self.Moved(self.cursor_id))
+
+    def go_to(self, message: int) -> None:
+        """Put the cursor on a message, where it is in the list."""
+        index = self.pages.position(message)
+        row = self.pages.row(index)
+        if row and row.id == message:
+            self.go(index)
+
+    def _keep_in_view(self) -> bool:
+        """Scroll so that the cursor is on screen; whether that was necessary."""
+        top, height = self.scroll_offset.y, self.size.height
+        if not height or top <= self.index < top + height:
+            return False
+        goal = self.index if self.index < top else self.index - height + 1
+        self._following = True
+        self.scroll_to(y=goal, animate=False, immediate=True)
+        self._following = False
+        return True
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Wheel and scrollbar take the cursor along, so that no key ever acts on a message out of sight."""
+        super().watch_scroll_y(old_value, new_value)
+        top, height = round(new_value), self.size.height
+        if self._following or not height or top <= self.index < top + height:
+            return
+        self._settle(top if self.index < top else top + height - 1)
+        self.post_message(self.Moved(self.cursor_id))
+
+    # --- selecting
+
+    def toggle(self) -> None:
+        """Select the message under the cursor, or take it out of the selection."""
+        if self.cursor_id is not None:
+            self.selected ^= {self.cursor_id}
+            self.refresh_line(self.index)
+            self.post_message(self.SelectionChanged())
+
+    def toggle_range(self) -> None:
+        """Begin a range here, or end the one begun."""
+        self.range_from = self.cursor_id if self.range_from is None else None
+        if self.range_from is not None:
+            self._select_range()
+
+    def extend(self, by: int) -> None:
+        """Select while moving (Shift and an arrow)."""
+        if self.range_from is None:
+            self.range_from = self.cursor_id
+        self.move(by)
+        self._select_range()
+
+    def _select_range(self) -> None:
+        if self.range_from is None:
+            return
+        start = self.pages.position(self.range_from)
+        low, high = sorted((start, self.index))
+        self.select(self.store.ids(self.pages.query, low, high - low + 1))
+
+    def select(self, messages: Iterable[int]) -> None:
+        """Select exactly these."""
+        self.selected = set(messages)
+        self.refresh()
+        self.post_message(self.SelectionChanged())
+
+    def clear_selection(self) -> None:
+        """Select nothing."""
+        self.range_from = None
+        if self.selected:
+            self.select(())
+
+    @property
+    def on_screen(self) -> list[Row]:
+        """The rows that are visible."""
+        return self.pages.rows(self.scroll_offset.y, self.scroll_offset.y + self.size.height)
+
+    # --- painting
+
+    def notify_style_update(self) -> None:
+        """The theme or the focus changed."""
+        super().notify_style_update()
+        self.ink.clear()
+        self._strips = {}
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Columns depend on the width; the cursor stays on screen."""
+        self._forget()
+        self._resize()
+        self._keep_in_view()
+
+    def on_focus(self) -> None:
+        """The cursor line shows where keys go."""
+        self.refresh_line(self.index)
+
+    def on_blur(self) -> None:
+        """The cursor line shows that keys go elsewhere."""
+        self.refresh_line(self.index)
+
+    def _forget(self) -> None:
+        self._strips = {}
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line: a row, or of the text that an empty list shows."""
+        index = self.scroll_offset.y + y
+        row = self.pages.row(index)
+        if row is None:
+            return self._empty_line(y)
+        marked = row.id in self.selected
+        kind = "marked" if marked else ""
+        if index == self.index:
+            kind = "cursor" if self.has_focus else "blurred"
+        strip = self._strips.get((row.id, kind, marked))
+        if strip is None:
+            if len(self._strips) > _STRIPS_KEPT:
+                self._strips.clear()
+            strip = self._strips[row.id, kind, marked] = self._paint(row, kind, marked)
+        return strip
+
+    def _paint(self, row: Row, kind: str, marked: bool) -> Strip:
+        layout = rows.columns(self.size.width, star=self.stars, account=self._accounts)
+        date = format.when(row.received_ms, self.clock())
+        stripe = self.ink("", kind)
+        if row.mailbox in self.stripes:
+            stripe += Style(color=self.stripes[row.mailbox])
+        segments = rows.line(row, layout, self.ink, kind, marked=marked, date=date, stripe=stripe)
+        return Strip(segments).adjust_cell_length(self.size.width, self.ink("", kind))
+
+    def _empty_line(self, y: int) -> Strip:
+        width, plain = self.size.width, self.ink()
+        text = [] if self.count else list(self.empty())
+        at = y - max(1, self.size.height // 3)
+        if not 0 <= at < len(text):
+            return Strip.blank(width, plain)
+        words = format.cut(format.clean(text[at]), width)
+        left = max(0, (width - format.width(words)) // 2)
+        style = self.ink("fresh" if at == 0 else "snippet")
+        return Strip([Segment(" " * left, plain), Segment(words, style)]).adjust_cell_length(width, plain)
+
+    # --- the mouse
+
+    def on_click(self, event: events.Click) -> None:
+        """Click: cursor, mark or star; double click: open."""
+        index = self.scroll_offset.y + event.y
+        row = self.pages.row(index)
+        if row is None:
+            return
+        layout = rows.columns(self.size.width, star=self.stars, account=self._accounts)
+        self.go(index)
+        if event.chain > 1 and event.x >= layout.star_end:
+            self.post_message(self.Opened(row.id))
+        elif event.x < layout.mark_end:
+            self.toggle()
+        elif event.x < layout.star_end:
+            self.post_message(self.StarClicked(row))

@@ -1,0 +1,150 @@
+"""The reader: lines of text, painted as the list is. Opening costs one read from the store and the wrapping of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from crmmail.i18n import _
+from crmmail.model import Message
+from crmmail.tui import format, text_lines
+from crmmail.tui.ink import Ink
+from crmmail.tui.panels import Painted
+from crmmail.tui.text_lines import Shape, TextLine
+
+PARTS = (
+    "subject",
+    "label",
+    "value",
+    "address",
+    "text",
+    "quote",
+    "fold",
+    "link",
+    "host",
+    "rule",
+    "warn",
+    "bad",
+    "quiet",
+    "attachment",
+)
+TEXT_WIDTH = 100  # longer lines are hard to read
+
+
+class Reader(ScrollView, can_focus=True):
+    """One message, or nothing."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"read--{name}" for name in PARTS}
+
+    def __init__(self, *, clock: Callable[[], float], id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.clock = clock
+        self.message: Message | None = None
+        self.thread: tuple[int, int] = (1, 1)
+        self.shape = Shape(0)
+        self.hints: Callable[[], tuple[tuple[str, str], ...]] = tuple
+        self._lines: list[TextLine] = []
+        self._quotes = False
+        self.ink = Ink(self, "read")
+
+    @property
+    def message_id(self) -> int | None:
+        """The message shown."""
+        return self.message.row.id if self.message else None
+
+    @property
+    def line_count(self) -> int:
+        """How long the text is."""
+        return len(self._lines)
+
+    def facts(self) -> dict[str, Any]:
+        """What commands need to know of the message: fields of `commands.Context`."""
+        body = self.message.body if self.message else None
+        if body is None:
+            return {"thread": self.thread[1]}
+        return {
+            "thread": self.thread[1],
+            "links": len(body.links),
+            "attachments": len(body.attachments),
+            "quotes": self._quotes,
+            "cut": len(body.text) > text_lines.CAP and not self.shape.whole,
+        }
+
+    def show(self, message: Message | None, thread: tuple[int, int] = (1, 1)) -> None:
+        """Show a message from its beginning; the same one again keeps its place and its folds."""
+        same = message is not None and message.row.id == self.message_id
+        self.message, self.thread = message, thread
+        if not same:
+            self.shape = Shape(0)
+            self.scroll_to(y=0, animate=False, immediate=True)
+        self._quotes = bool(message and message.body and text_lines.has_quotes(message.body))
+        self._lay_out()
+
+    def toggle_quotes(self) -> None:
+        """Unfold quoted text, or fold it."""
+        self.shape = replace(self.shape, quotes=not self.shape.quotes)
+        self._lay_out()
+
+    def show_whole(self) -> None:
+        """Also what is beyond the cap."""
+        self.shape = replace(self.shape, whole=True)
+        self._lay_out()
+
+    def scroll_lines(self, by: int) -> bool:
+        """Scroll; whether that was possible."""
+        before = self.scroll_offset.y
+        self.scroll_to(y=before + by, animate=False, immediate=True)
+        return self.scroll_offset.y != before
+
+    def _lay_out(self) -> None:
+        width = min(self.size.width - 3, TEXT_WIDTH)
+        if width > 10 and self.message is not None:
+            self.shape = replace(self.shape, width=width, key=self.hints())
+            self._lines = text_lines.layout(self.message, self.shape, self.thread)
+        elif self.message is None:
+            self._lines = []
+        size = Size(self.size.width, len(self._lines))
+        if self.virtual_size != size:
+            self.virtual_size = size
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap anew."""
+        if min(self.size.width - 3, TEXT_WIDTH) != self.shape.width:
+            self._lay_out()
+
+    def notify_style_update(self) -> None:
+        """The theme changed."""
+        super().notify_style_update()
+        self.ink.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of text, a cell of margin at the left."""
+        index = self.scroll_offset.y + y
+        width = self.size.width
+        base = self.ink()
+        if index >= len(self._lines):
+            return self._nothing(y, width) if self.message is None else Strip.blank(width, base)
+        segments = [Segment(text, self.ink(part)) for text, part in self._lines[index].spans]
+        return Strip([Segment(" ", base), *segments]).adjust_cell_length(width, base)
+
+    def _nothing(self, y: int, width: int) -> Strip:
+        """The wide layout before anything is opened."""
+        if y != self.size.height // 3:
+            return Strip.blank(width, self.ink())
+        words = _("Enter opens a message here")
+        left = " " * max(0, (width - format.width(words)) // 2)
+        return Strip([Segment(left + words, self.ink("quiet"))]).adjust_cell_length(width, self.ink())
+
+    def on_click(self, event: events.Click) -> None:
+        """Folds, attachments and links lead to their command."""
+        index = self.scroll_offset.y + event.y
+        if 0 <= index < len(self._lines) and self._lines[index].command:
+            self.post_message(Painted.Pressed(self._lines[index].command))

@@ -1,0 +1,89 @@
+"""How a message becomes one painted line of the list: columns from the width, segments from the row. No widget here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+
+from crmmail.model import Row
+from crmmail.tui import format
+
+UNREAD, STAR, NO_STAR, MARK, ATTACHED, WAITING = "●", "★", "☆", "✓", "⊕", "↑"
+Styles = Callable[[str, str], Style]
+"""(part of a line, kind of it) → style. Kinds: '', cursor, blurred, marked."""
+
+PARTS = ("bar", "dot", "star", "sender", "count", "account", "subject", "snippet", "sign", "date", "fresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths in cells; 0 leaves a column out. `mark` and `star_at` are where the mouse finds them."""
+
+    width: int
+    sender: int
+    account: int
+    rest: int
+    date: int
+    star: bool
+
+    @property
+    def mark_end(self) -> int:
+        """Clicks left of this select."""
+        return 3
+
+    @property
+    def star_end(self) -> int:
+        """Clicks from `mark_end` to here toggle the star."""
+        return 5 if self.star else 3
+
+
+def columns(width: int, *, star: bool, account: bool) -> Columns:
+    """The columns of a list `width` cells wide."""
+    left = 6 if star else 4
+    date = 8
+    sender = max(10, min(26, width * 24 // 100))
+    company = max(10, min(20, width // 8)) if account and width >= 70 else 0
+    rest = width - left - sender - 4 - (company + 2 if company else 0) - 5 - date - 1
+    return Columns(width, sender, company, max(rest, 4), date, star)
+
+
+def line(
+    row: Row, columns: Columns, styles: Styles, kind: str, *, marked: bool, date: str, stripe: Style
+) -> list[Segment]:
+    """The segments of one row, exactly `columns.width` cells."""
+
+    def part(name: str) -> Style:
+        return styles(name, kind)
+
+    plain = part("snippet")
+    who = part("fresh" if row.unread else "sender")
+    count = str(min(row.thread_count, 999)) if row.thread_count > 1 else ""
+    bar = part("bar") if kind in ("cursor", "blurred") else stripe
+    out = [
+        Segment("▌" if bar.color else " ", bar),
+        Segment(f"{MARK if marked else ' '}", part("dot")),
+        Segment(f"{UNREAD if row.unread else ' '} ", part("dot")),
+    ]
+    if columns.star:
+        out.append(Segment(f"{STAR if row.starred else ' '} ", part("star")))
+    out.append(Segment(format.cells(format.clean(row.sender), columns.sender), who))
+    out.append(Segment(f"{count:>3}  "[:4], part("count")))
+    if columns.account:
+        out.append(Segment(format.cells(format.clean(row.account), columns.account) + "  ", part("account")))
+    out.extend(_words(row, columns.rest, who if row.unread else part("subject"), plain))
+    signs = f" {WAITING if row.pending else ' '} {ATTACHED if row.has_attachments else ' '} "
+    out.append(Segment(signs, part("sign")))
+    out.append(Segment(format.right(date, columns.date) + " ", part("fresh" if row.unread else "date")))
+    return out
+
+
+def _words(row: Row, width: int, subject: Style, snippet: Style) -> list[Segment]:
+    """Subject, then as much of the snippet as fits."""
+    title = format.clean(row.subject)
+    used = format.width(title)
+    if used + 6 > width or not row.snippet:
+        return [Segment(format.cells(title, width), subject)]
+    return [Segment(title + "  ", subject), Segment(format.cells(format.clean(row.snippet), width - used - 2), snippet)]

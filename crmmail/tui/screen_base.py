@@ -1,0 +1,80 @@
+"""What the parts of the main screen share: the widgets and the few ways to tell the user something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from crmmail.model import Folder, Mailbox, Query, Status
+from crmmail.tui import words
+from crmmail.tui.keyboard import Keyboard
+from crmmail.tui.message_list import MessageList
+from crmmail.tui.panels import NoticeLine
+from crmmail.tui.reader import Reader
+from crmmail.tui.sidebar import Sidebar
+
+if TYPE_CHECKING:
+    from crmmail.store import Store
+    from crmmail.tui.app import CrmMail
+
+
+class MailScreen(Keyboard, Screen[None]):
+    """The main screen as its mixins (Acts, Reading, Finding, Going) see it."""
+
+    store: Store
+    clock: Callable[[], float]
+    boxes: dict[str, Mailbox]
+    statuses: dict[str, Status]
+    messages: MessageList
+    sidebar: Sidebar
+    reader: Reader
+    notice: NoticeLine
+    searching: bool = False
+
+    @property
+    def program(self) -> CrmMail:
+        """The application, by its own type."""
+        from crmmail.tui.app import CrmMail
+
+        assert isinstance(self.app, CrmMail)
+        return self.app
+
+    @property
+    def targets(self) -> list[int]:
+        """The messages an act touches: bound when the key is pressed."""
+        raise NotImplementedError
+
+    @property
+    def pane(self) -> str:
+        """Where keys go."""
+        raise NotImplementedError
+
+    def say(self, sentence: str, tone: str = words.OK, *ids: str) -> None:
+        """What happened, and the commands that may follow, each with its key."""
+        raise NotImplementedError
+
+    def renew(self) -> None:
+        """Title, place and footer as things stand."""
+        raise NotImplementedError
+
+    def show_folder(self, mailbox: str, folder: str) -> None:
+        """Show a folder in the list."""
+        raise NotImplementedError
+
+    def folder_of(self, query: Query) -> Folder | None:
+        """The folder a query shows; None for All inboxes."""
+        raise NotImplementedError
+
+    def troubled(self) -> Status | None:
+        """The first mailbox in view that needs the user."""
+        raise NotImplementedError
+
+    def close_reader(self) -> None:
+        """Back to the list alone."""
+        raise NotImplementedError
+
+    def after_act(self, messages: list[int]) -> None:
+        """The reader follows an act on the message it shows."""
+        raise NotImplementedError
