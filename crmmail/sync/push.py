@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crmmail.errors import CrmMailError, Offline, Rejected, ScopeRequired, Transient
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
-from crmmail.model import Ack, Op, OpState, Wish
+from crmmail.model import Ack, Op, OpState, Page, State, Wish
 from crmmail.sync.decide import Decision, decide
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Pusher:
         self._rng = rng
         self._attempts: Counter[str] = Counter()  # failures in a row of one message
         self._waiting: set[str] = set()  # deferred in the push that runs
+        self._vanished: set[str] = set()  # messages the server said are gone, while acts on them may wait
         self.consent: ScopeRequired | None = None  # an act waits for this permission
 
     def begin(self) -> None:
@@ -63,6 +64,11 @@ class Pusher:
         self._store.hasten(self._mailbox)
         self.consent = None
 
+    def heard(self, page: Page) -> None:
+        """Note which messages are gone and which are there, so that no act is made in vain and unheard."""
+        self._vanished.update(page.removals)
+        self._vanished.difference_update(incoming.remote_id for incoming in page.upserts)
+
     def push(self, interrupted: Callable[[], bool]) -> Pushed:
         """Send until nothing is due. Raises what concerns the whole mailbox; what was answered before is kept."""
         result = Pushed()
@@ -73,28 +79,34 @@ class Pusher:
                 self._store.release(self._mailbox)
                 break
             try:
-                self._send(wishes, result)
+                self._send(self._without_vanished(wishes, result), result)
             except BaseException:
                 self._store.release(self._mailbox)
                 raise
             fault("push.sent")
+        self._vanished.clear()
         return result
 
+    def _without_vanished(self, wishes: Sequence[Wish], result: Pushed) -> list[Wish]:
+        """Answer the wishes for messages that are gone ourselves; the others."""
+        gone = [wish for wish in wishes if wish.remote_id in self._vanished]
+        self._answered([_told(Ack(wish.remote_id, State(gone=True)), wish) for wish in gone], result)
+        return [wish for wish in wishes if wish.remote_id not in self._vanished]
+
     def _send(self, wishes: Sequence[Wish], result: Pushed) -> None:
+        """Offer `wishes`; what is refused as a whole is taken apart."""
+        if not wishes:
+            return
         unanswered, error = self._offer(wishes, result)
         if error is None:
             self._later([wish.remote_id for wish in unanswered], Transient(_("The server gave no answer.")), result)
         elif isinstance(error, ScopeRequired) and any(wish.delta.gone for wish in unanswered):
             self._later([wish.remote_id for wish in unanswered if wish.delta.gone], error, result)
-            self._send_rest([wish for wish in unanswered if not wish.delta.gone], result)
+            self._send([wish for wish in unanswered if not wish.delta.gone], result)
         elif isinstance(error, Rejected) and unanswered:
             self._single_out(unanswered, error, result)
         else:
             raise error
-
-    def _send_rest(self, wishes: Sequence[Wish], result: Pushed) -> None:
-        if wishes:
-            self._send(wishes, result)
 
     def _single_out(self, wishes: Sequence[Wish], error: Rejected, result: Pushed) -> None:
         """Find by halving which of `wishes` the server refuses, so that one bad message does not stop the others."""
@@ -113,8 +125,7 @@ class Pusher:
         try:
             for ack in self._remote.apply(wishes):
                 fault("push.answered")
-                left.pop(ack.remote_id, None)
-                acks.append(ack)
+                acks.append(_told(ack, left.pop(ack.remote_id, None)))
                 if len(acks) >= FLUSH:
                     trouble = self._answered(acks, result) or trouble
                     acks = []
@@ -154,6 +165,13 @@ class Pusher:
 
     def _decide(self, remote_id: str, error: Exception) -> Decision:
         return decide(error, self._attempts[remote_id], self._clock(), self._rng.random())
+
+
+def _told(ack: Ack, wish: Wish | None) -> Ack:
+    """`ack` as a refusal where the message vanished under an act that did not mean that: the user should hear of it."""
+    if wish is None or wish.delta.gone or ack.state is None or not ack.state.gone:
+        return ack
+    return replace(ack, error=Rejected(_("The message no longer exists on the server."), gone=True))
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmmail.errors import CursorExpired, RemoteError, ScopeRequired, Transient
+from crmmail.errors import CursorExpired, Offline, RemoteError, ScopeRequired, StoreError, Transient
 from crmmail.faultpoint import fault
 from crmmail.i18n import _, ngettext
 from crmmail.model import Page, Phase, Status
@@ -100,6 +100,7 @@ class RemoteSync:
         self._bodies = Bodies(store, remote, self._take)
         self._work = _Round(timer())
         self._begun = False
+        self._away = True  # long enough for others to have changed what our acts are about
         self._interrupted = False
         self._held_until = timer() + hold if hold else 0.0
         self._last = Outcome(Phase.IDLE)
@@ -159,6 +160,7 @@ class RemoteSync:
         try:
             self._begin()
             self._greet()
+            self._catch_up(work)
             self._attend(work)
             exhausted = self._pull(work)
             more = self._fetch(work) if exhausted else True
@@ -194,6 +196,21 @@ class RemoteSync:
 
     # Pull
 
+    def _catch_up(self, work: _Round) -> None:
+        """Back after an absence, with acts waiting: hear first what happened meanwhile, then carry them out.
+
+        Else an act on a message that vanished would be made in vain, and unheard where a server answers a whole
+        batch with one word (Gmail's batchModify).
+        """
+        away, self._away = self._away, False
+        cursor = self._store.cursor(self.mailbox)
+        if not (away and cursor and self._pusher.pending()):
+            return
+        try:
+            self._read(cursor, work, pushing=False)
+        except (CursorExpired, StoreError):
+            return  # the pull of this round meets it again, when the acts are made
+
     def _pull(self, work: _Round) -> bool:
         """Everything the server has to tell; False when it was interrupted."""
         cursor = "" if self._reread else self._store.cursor(self.mailbox)
@@ -214,14 +231,15 @@ class RemoteSync:
         if often:
             raise Transient(_("The server keeps forgetting what it told us."), retry_after=REPAIR_EVERY) from error
 
-    def _read(self, cursor: str, work: _Round) -> bool:
+    def _read(self, cursor: str, work: _Round, *, pushing: bool = True) -> bool:
         circle = Circle()
         with closing(self._pages(cursor)) as pages:
             for page in pages:
                 circle.check(page)
                 self._take(page)
                 self._reread = False
-                self._attend(work)
+                if pushing:
+                    self._attend(work)
                 if self._interrupted:
                     return False
         return True
@@ -236,6 +254,7 @@ class RemoteSync:
             fault("pull.received")
             change = self._store.ingest(self.mailbox, piece)
             fault("pull.ingested")
+            self._pusher.heard(piece)
             work.changed += len(change.messages)
             work.news = work.news or bool(change.arrived)
             time.sleep(0)
@@ -307,6 +326,7 @@ class RemoteSync:
         decision = decide(error, self._failures, self._clock(), self._rng.random())
         note(self.mailbox, error, decision)
         self._failures += 1
+        self._away = self._away or isinstance(error, Offline)
         self._held_until = self._timer() + decision.wait if decision.held else 0.0
         self._reread = self._reread or decision.move is Move.RESYNC
         self._say(decision.phase, decision.sentence, decision.next_step, retry_at=decision.at)

@@ -154,14 +154,27 @@ def test_a_refusal_that_names_no_message_is_narrowed_down_to_the_one_it_means(de
     assert desk.pending() == 0
 
 
-def test_an_act_on_a_vanished_message_ends_without_noise(desk: Desk) -> None:
+def test_an_act_on_a_vanished_message_is_reported_and_leaves_nothing_waiting(desk: Desk) -> None:
     filled(desk)
+    reports: list[tuple[int, str]] = []
+    desk.store.subscribe(lambda change: reports.extend(change.rejected))
     del desk.place.messages["m1"]
     desk.place.history.append("m1")
     desk.do(Verb.FAVORITE, "m1")
     assert desk.settle().phase is Phase.SYNCED
     assert "m1" not in desk.here()
     assert desk.pending() == 0
+    assert [sentence for _act, sentence in reports] == ["The message no longer exists on the server."]
+
+
+def test_deleting_for_good_what_is_gone_already_is_no_refusal(desk: Desk) -> None:
+    filled(desk)
+    desk.do(Verb.TRASH, "m1")
+    desk.settle()
+    desk.do(Verb.DELETE, "m1")
+    desk.place.change("m1", None)
+    assert desk.settle().phase is Phase.SYNCED
+    assert desk.store.outbox() == []
 
 
 def test_a_failure_of_one_message_delays_that_one_alone(desk: Desk) -> None:
