@@ -8,7 +8,7 @@ of its parts, and above 15 gets it is throttled as "too many concurrent requests
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from urllib.parse import quote
 from crmmail.errors import CursorExpired, Rejected, ScopeRequired
 from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Folder, Incoming, Page, Patch, State, Wish
-from crmmail.remotes import Known, gmail_json, refusals
+from crmmail.remotes import Known, gmail_json
+from crmmail.remotes.batching import Part
 from crmmail.remotes.gmail_batch import Call
 from crmmail.remotes.gmail_calls import BURST, DELETE_SCOPE, MODIFY_SCOPE, UNITS, UNITS_PER_SECOND, USER, Calls
 from crmmail.remotes.gmail_json import Event, Place
-from crmmail.remotes.http import Answer, Wire, decoded
+from crmmail.remotes.http import Wire
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.paging import LoopGuard
 
@@ -215,19 +216,18 @@ class Gmail:
         answer = self._calls.get("/labels", "labels")
         return [label for label in answer.get("labels") or () if isinstance(label, dict)]
 
-    def _folders(self, counts: dict[str, dict[str, Any]]) -> tuple[Folder, ...]:
+    def _folders(self, counts: Mapping[str, Mapping[str, Any]]) -> tuple[Folder, ...]:
         labels = self._label_list()
         self._labels_at = self._clock() if counts else None
         return tuple(gmail_json.folders_of(labels, counts, self.mailbox))
 
-    def _counts(self) -> dict[str, dict[str, Any]]:
+    def _counts(self) -> dict[str, Mapping[str, Any]]:
         """labels.get answers of the system folders by label id: labels.list has no counts."""
         calls = [Call("GET", f"{USER}/labels/{label}", UNITS["labels"]) for label in gmail_json.COUNTED]
-        answers, error = self._calls.together(calls)
+        parts, error = self._calls.together(calls)
         if error is not None:
             raise error
-        found = {gmail_json.COUNTED[number]: decoded(answer.body) for number, answer in answers.items()}
-        return {label: payload for label, payload in found.items() if isinstance(payload, dict) and "id" in payload}
+        return {gmail_json.COUNTED[number]: part.told for number, part in parts.items() if part.ok and part.told}
 
     # The user's wishes
 
@@ -275,9 +275,9 @@ class Gmail:
         return Call("POST", f"{path}/modify", UNITS["modify"], change)
 
     def _answered(self, wishes: Sequence[Wish], calls: Sequence[Call]) -> Iterator[Ack]:
-        answers, error = self._calls.together(calls)
-        for number, answer in answers.items():
-            yield _acknowledged(wishes[number], answer)
+        parts, error = self._calls.together(calls)
+        for number, part in parts.items():
+            yield _acknowledged(wishes[number], part)
         if error is not None:
             raise error
 
@@ -298,17 +298,14 @@ class Gmail:
                 yield from (Ack(wish.remote_id, State(gone=True)) for wish in chunk)
 
 
-def _acknowledged(wish: Wish, answer: Answer) -> Ack:
-    payload = decoded(answer.body)
-    if answer.status < 300:
+def _acknowledged(wish: Wish, part: Part) -> Ack:
+    if part.ok:
         if wish.delta.gone:
             return Ack(wish.remote_id, State(gone=True))
-        told = isinstance(payload, dict) and payload.get("id") == wish.remote_id
-        return Ack(
-            wish.remote_id, gmail_json.state_of(gmail_json.labels_in(payload) or ()) if told else gmail_json.after(wish)
-        )
-    scope = DELETE_SCOPE if wish.delta.gone else MODIFY_SCOPE
-    error = refusals.refusal(answer.status, payload, answer.headers, scope=scope)
+        told = part.told.get("id") == wish.remote_id
+        labels = gmail_json.labels_in(part.told) or ()
+        return Ack(wish.remote_id, gmail_json.state_of(labels) if told else gmail_json.after(wish))
+    error = part.error(DELETE_SCOPE if wish.delta.gone else MODIFY_SCOPE)
     if isinstance(error, Rejected) and error.gone:
         return Ack(wish.remote_id, State(gone=True))
     return Ack(wish.remote_id, error=error)

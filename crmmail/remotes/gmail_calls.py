@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from crmmail.errors import AuthRequired, Rejected, RemoteError, Transient
-from crmmail.i18n import _
+from crmmail.errors import Rejected, RemoteError
 from crmmail.model import Incoming
-from crmmail.remotes import gmail_batch, gmail_json, refusals
+from crmmail.remotes import gmail_batch, gmail_json
+from crmmail.remotes.batching import Part, persevere
 from crmmail.remotes.gmail_batch import Call
 from crmmail.remotes.http import JSON_LIMIT, RAW_LIMIT, Answer, TooLarge, Wire, decoded
 from crmmail.remotes.pace import Bucket
@@ -35,8 +36,6 @@ UNITS_PER_SECOND = 80.0
 BURST = 1200.0
 """With 80 a second this stays below 6,000 units in any minute, Google's limit for projects since 2026-05."""
 GETS_PER_BATCH = 15
-ROUNDS = 4  # how often the throttled parts of one batch are asked again before the sync thread is told to wait
-LONGEST_REST = 8.0
 
 
 @dataclass(slots=True)
@@ -68,55 +67,21 @@ class Calls:
         self._pace.take(UNITS[kind])
         self._wire.ok("POST", USER + path, json=body, scope=scope)
 
-    def together(self, calls: Sequence[Call], limit: int = JSON_LIMIT) -> tuple[dict[int, Answer], RemoteError | None]:
-        """The answers by position, and the error that kept the missing ones away, if any are.
+    def together(self, calls: Sequence[Call], limit: int = JSON_LIMIT) -> tuple[dict[int, Part], RemoteError | None]:
+        """The answers by position, and the error that kept the missing ones away, if any are."""
+        renew = partial(self.get, "/profile", "profile")
+        return persevere(len(calls), lambda numbers: self._batch(calls, numbers, limit), renew, self._pace.rest)
 
-        Parts that are throttled, cut off or failed for the moment are asked again, a few times: the batch around
-        them is a success all the same, which is how other programs lose mail.
-        """
-        done: dict[int, Answer] = {}
-        waiting = list(range(len(calls)))
-        error: RemoteError | None = None
-        for attempt in range(ROUNDS):
-            answers = self._batch([calls[number] for number in waiting], limit)
-            errors: list[RemoteError] = []
-            for place, number in enumerate(waiting):
-                answer = answers.get(place)
-                again = _passing(answer)
-                if again is not None:
-                    errors.append(again)
-                elif answer is not None:
-                    done[number] = answer
-            waiting = [number for number in waiting if number not in done]
-            if not waiting:
-                return done, None
-            error = _gravest(errors)
-            if attempt == ROUNDS - 1 or not self._rested(error, attempt):
-                break
-        return done, error
-
-    def _rested(self, error: RemoteError, attempt: int) -> bool:
-        """Prepare another round: wait as told, or have the token renewed. False when it is too long to wait here."""
-        if isinstance(error, AuthRequired):
-            if attempt:
-                return False
-            self.get("/profile", "profile")  # a part's 401 never reaches the session; this one's does
-            return True
-        seconds = error.retry_after if isinstance(error, Transient) and error.retry_after else 2.0**attempt
-        if seconds > LONGEST_REST:
-            return False
-        self._pace.rest(seconds)
-        return True
-
-    def _batch(self, calls: Sequence[Call], limit: int) -> dict[int, Answer]:
-        self._pace.take(sum(call.units for call in calls))
-        if len(calls) == 1:
-            return {0: self._single(calls[0], limit)}
+    def _batch(self, calls: Sequence[Call], numbers: Sequence[int], limit: int) -> dict[int, Part]:
+        self._pace.take(sum(calls[number].units for number in numbers))
+        if len(numbers) == 1:
+            return {numbers[0]: _part(self._single(calls[numbers[0]], limit))}
         boundary = f"batch_{secrets.token_hex(12)}"
         headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
-        content = gmail_batch.request_body(calls, boundary)
+        content = gmail_batch.request_body([calls[number] for number in numbers], boundary)
         answer = self._wire.ok("POST", "/batch/gmail/v1", content=content, headers=headers, limit=limit)
-        return gmail_batch.answers(answer.headers.get("content-type", ""), answer.body)
+        answers = gmail_batch.answers(answer.headers.get("content-type", ""), answer.body)
+        return {numbers[place]: _part(inner) for place, inner in answers.items() if place < len(numbers)}
 
     def _single(self, call: Call, limit: int) -> Answer:
         body = {"json": call.body} if call.body is not None else {}
@@ -147,21 +112,20 @@ class Calls:
     def _raw(self, ids: Sequence[str], form: str = "raw") -> Fetched:
         calls = [Call("GET", f"{USER}/messages/{quote(i, safe='')}?format={form}", UNITS["get"]) for i in ids]
         try:
-            answers, error = self.together(calls, RAW_LIMIT)
+            parts, error = self.together(calls, RAW_LIMIT)
         except TooLarge:
             return self._split(ids, form)
         fetched = Fetched(error=error)
-        for number, answer in answers.items():
-            self._sort(ids[number], answer, fetched)
+        for number, part in parts.items():
+            self._sort(ids[number], part, fetched)
         return fetched
 
-    def _sort(self, message: str, answer: Answer, fetched: Fetched) -> None:
-        payload = decoded(answer.body)
-        if answer.status < 300:
-            if isinstance(payload, dict) and payload.get("id") == message:
-                fetched.messages.append(gmail_json.incoming(payload))
+    def _sort(self, message: str, part: Part, fetched: Fetched) -> None:
+        if part.ok:
+            if part.told.get("id") == message:
+                fetched.messages.append(gmail_json.incoming(part.told))
             return
-        refused = refusals.refusal(answer.status, payload, answer.headers, scope=MODIFY_SCOPE)
+        refused = part.error(MODIFY_SCOPE)
         if not isinstance(refused, Rejected):
             fetched.error = refused
         elif refused.gone:
@@ -181,23 +145,6 @@ class Calls:
         return fetched
 
 
-def _passing(answer: Answer | None) -> RemoteError | None:
-    """Why a part of a batch has to be asked for again; None when its answer stands."""
-    if answer is None:
-        return Transient(_("The server's answer was cut off or makes no sense."))
-    payload = decoded(answer.body)
-    if answer.status < 300:
-        return (
-            None
-            if payload is not None or not answer.body
-            else Transient(_("The server's answer was cut off or makes no sense."))
-        )
-    error = refusals.refusal(answer.status, payload, answer.headers)
-    return error if isinstance(error, Transient | AuthRequired) else None
-
-
-def _gravest(errors: Sequence[RemoteError]) -> RemoteError:
-    """The end of the session before everything else, then the longest wait."""
-    over = next((error for error in errors if isinstance(error, AuthRequired)), None)
-    waits = [error for error in errors if isinstance(error, Transient)]
-    return over or max(waits, key=lambda error: error.retry_after or 0.0)
+def _part(answer: Answer) -> Part:
+    payload = decoded(answer.body) if answer.body else None
+    return Part(answer.status, answer.headers, payload, damaged=bool(answer.body) and payload is None)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from crmmail.errors import Rejected, RemoteError
+from crmmail.errors import Rejected, RemoteError, ScopeRequired
 from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Folder, Incoming, Page, Role, State, Wish
-from crmmail.remotes import Known, graph_json
-from crmmail.remotes.graph_calls import BURST, CALLS_PER_BATCH, REQUESTS_PER_SECOND, SCOPE, Call, Calls, Part
+from crmmail.remotes import Known, graph_json, refusals
+from crmmail.remotes.batching import Part
+from crmmail.remotes.graph_calls import BURST, CALLS_PER_BATCH, REQUESTS_PER_SECOND, SCOPE, Call, Calls
 from crmmail.remotes.graph_round import Round
 from crmmail.remotes.http import TooLarge, Wire
 from crmmail.remotes.pace import Bucket
@@ -168,12 +169,25 @@ class Graph:
         waiting |= {wish.remote_id for wish in moving} - moved.keys()
         told |= moved
         done = [wish for wish in wishes if wish.remote_id not in waiting]
-        looked = self._look([wish for wish in done if wish.remote_id in told and not told[wish.remote_id].ok])
+        failed = [wish for wish in done if wish.remote_id in told and not told[wish.remote_id].ok]
+        looked = self._look(failed)
+        errors = [told[wish.remote_id].error(SCOPE) for wish in failed]
+        denied = next((error for error in errors if isinstance(error, ScopeRequired)), None)
+        if denied is not None and not self._may_write():
+            raise denied
         for wish in done:
             yield _acknowledged(wish, told.get(wish.remote_id), looked.get(wish.remote_id), folder_of)
         for error in (late, later):
             if error is not None:
                 raise error
+
+    def _may_write(self) -> bool:
+        """Whether the grant covers changes: one message under a hold is refused with the same code as all of them.
+
+        Asked by a change of a message that cannot exist: the permission is looked at before the message.
+        """
+        parts, _error = self._calls.together([Call("PATCH", "/me/messages/AAA=", {"isRead": True})])
+        return 0 in parts and not isinstance(parts[0].error(), ScopeRequired)
 
     def _answers(self, wishes: Sequence[Wish], calls: Sequence[Call]) -> tuple[dict[str, Part], RemoteError | None]:
         parts, error = self._calls.together(calls) if calls else ({}, None)
@@ -211,6 +225,8 @@ def _acknowledged(wish: Wish, part: Part | None, looked: Part | None, folder_of:
         told = part.told if part else None
         return Ack(wish.remote_id, State(gone=True) if wish.delta.gone else graph_json.after(wish, told, folder_of))
     error = part.error()
+    if isinstance(error, ScopeRequired):
+        error = refusals.refused(part.status, part.body)
     if looked is None:
         return Ack(wish.remote_id, error=error)
     if not looked.ok:

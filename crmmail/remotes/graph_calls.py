@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from crmmail.errors import AuthRequired, RemoteError, Transient
-from crmmail.i18n import _
-from crmmail.remotes import refusals
+from crmmail.errors import RemoteError
+from crmmail.remotes.batching import Part, persevere
 from crmmail.remotes.http import JSON_LIMIT, RAW_LIMIT, Wire
 from crmmail.remotes.pace import Bucket
 
@@ -17,8 +17,6 @@ IMMUTABLE = 'IdType="ImmutableId"'
 CALLS_PER_BATCH = 20
 REQUESTS_PER_SECOND, BURST = 9.0, 4000.0
 """4,000 + 600 s × 9 stays below the 10,000 requests in ten minutes that one program may make to one mailbox."""
-ROUNDS = 4  # how often the throttled parts of one batch are asked again before the sync thread is told to wait
-LONGEST_REST = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +27,6 @@ class Call:
     url: str
     body: Mapping[str, Any] | None = None
     prefer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The answer to one call of a batch. `body` is its JSON (None: none)."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-    @property
-    def ok(self) -> bool:
-        """Whether the call succeeded."""
-        return self.status < 300
-
-    @property
-    def told(self) -> Mapping[str, Any]:
-        """The body as an object, empty when it is none."""
-        return self.body if isinstance(self.body, Mapping) else {}
-
-    def error(self) -> RemoteError:
-        """What the refusal means."""
-        return refusals.refusal(self.status, self.body, self.headers, scope=SCOPE)
 
 
 def preferring(extra: str = "") -> str:
@@ -87,54 +62,20 @@ class Calls:
         return self._wire.relative(link)
 
     def together(self, calls: Sequence[Call]) -> tuple[dict[int, Part], RemoteError | None]:
-        """The answers by position, and the error that kept the missing ones away, if any are.
+        """The answers by position, and the error that kept the missing ones away, if any are."""
+        renew = partial(self.get, "/me/mailFolders/inbox?$select=id")
+        return persevere(len(calls), lambda numbers: self._batches(calls, numbers), renew, self._pace.rest)
 
-        Each part has its own status, 429 and Retry-After inside a batch that is 200: those are asked again, a few
-        times.
-        """
-        done: dict[int, Part] = {}
-        waiting = list(range(len(calls)))
-        error: RemoteError | None = None
-        for attempt in range(ROUNDS):
-            errors: list[RemoteError] = []
-            for number, part in self._batches([(number, calls[number]) for number in waiting]).items():
-                passing = _passing(part)
-                if passing is not None:
-                    errors.append(passing)
-                elif part is not None:
-                    done[number] = part
-            waiting = [number for number in waiting if number not in done]
-            if not waiting:
-                return done, None
-            error = _gravest(errors)
-            if attempt == ROUNDS - 1 or not self._rested(error, attempt):
-                break
-        return done, error
-
-    def _batches(self, calls: Sequence[tuple[int, Call]]) -> dict[int, Part | None]:
-        found: dict[int, Part | None] = {}
-        for start in range(0, len(calls), CALLS_PER_BATCH):
-            chunk = calls[start : start + CALLS_PER_BATCH]
+    def _batches(self, calls: Sequence[Call], numbers: Sequence[int]) -> dict[int, Part]:
+        found: dict[int, Part] = {}
+        for start in range(0, len(numbers), CALLS_PER_BATCH):
+            chunk = numbers[start : start + CALLS_PER_BATCH]
             self._pace.take(len(chunk))
-            body = {"requests": [_request(number, call) for number, call in chunk]}
+            body = {"requests": [_request(number, calls[number]) for number in chunk]}
             headers = {"Prefer": preferring()}
             answer = self._wire.json("POST", "/$batch", json=body, headers=headers, limit=2 * JSON_LIMIT)
-            parts = _parts(answer)
-            found |= {number: parts.get(str(number)) for number, _call in chunk}
+            found |= _parts(answer)
         return found
-
-    def _rested(self, error: RemoteError, attempt: int) -> bool:
-        """Prepare another round: wait as told, or have the token renewed. False when it is too long to wait here."""
-        if isinstance(error, AuthRequired):
-            if attempt:
-                return False
-            self.get("/me/mailFolders/inbox?$select=id")  # a part's 401 never reaches the session; this one's does
-            return True
-        seconds = error.retry_after if isinstance(error, Transient) and error.retry_after else 2.0**attempt
-        if seconds > LONGEST_REST:
-            return False
-        self._pace.rest(seconds)
-        return True
 
 
 def _request(number: int, call: Call) -> dict[str, Any]:
@@ -146,29 +87,16 @@ def _request(number: int, call: Call) -> dict[str, Any]:
     return request | {"headers": headers}
 
 
-def _parts(answer: Mapping[str, Any]) -> dict[str, Part]:
+def _parts(answer: Mapping[str, Any]) -> dict[int, Part]:
     found = {}
     for item in answer.get("responses") or ():
-        if not isinstance(item, Mapping) or not isinstance(item.get("status"), int):
+        if (
+            not isinstance(item, Mapping)
+            or not isinstance(item.get("status"), int)
+            or not str(item.get("id")).isdigit()
+        ):
             continue
         told = item.get("headers")
         headers = {str(name).lower(): str(text) for name, text in told.items()} if isinstance(told, Mapping) else {}
-        found[str(item.get("id"))] = Part(item["status"], headers, item.get("body"))
+        found[int(str(item["id"]))] = Part(item["status"], headers, item.get("body"))
     return found
-
-
-def _passing(part: Part | None) -> RemoteError | None:
-    """Why a part has to be asked for again; None when its answer stands."""
-    if part is None:
-        return Transient(_("The server's answer was cut off or makes no sense."))
-    if part.ok:
-        return None
-    error = part.error()
-    return error if isinstance(error, Transient | AuthRequired) else None
-
-
-def _gravest(errors: Sequence[RemoteError]) -> RemoteError:
-    """The end of the session before everything else, then the longest wait."""
-    over = next((error for error in errors if isinstance(error, AuthRequired)), None)
-    waits = [error for error in errors if isinstance(error, Transient)]
-    return over or max(waits, key=lambda error: error.retry_after or 0.0)

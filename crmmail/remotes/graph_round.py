@@ -41,6 +41,7 @@ class Round:
         self._unclear: set[str] = set()  # a change of a message that may not be here yet
         self._loop = LoopGuard()
         self._restarted: set[str] = set()
+        self._over: list[str] = []  # folders whose full round has come to its end
 
     def pages(self) -> Iterator[Page]:
         """All pages of the round but the last one, which the caller makes of what is then in `place`."""
@@ -57,6 +58,8 @@ class Round:
             if (yield from self._step(folder)):
                 queue.append(folder)
         yield from self._settled()
+        # Only now, when every folder has told what it holds: a message that moved is not in the old folder any more.
+        yield from self._kept()
         yield from self._vanished()
 
     # Reading folders
@@ -110,13 +113,11 @@ class Round:
         if not (next_link or delta_link):
             raise Transient(_("The server's answer was cut off or makes no sense."))
         page = self._page(folder, [item for item in answer.get("value") or () if item.get("id")])
-        self._place.links[folder] = self._calls.relative(str(next_link or delta_link))
-        if not next_link and folder in self._place.reading:
-            keep = self._ids(folder)
-            self._place.reading.discard(folder)
-            page = replace(page, keep=keep, scope=self._folders[folder].key)
-        if page.upserts or page.patches or page.keep is not None:
-            place = self._place
+        place = self._place
+        place.links[folder] = self._calls.relative(str(next_link or delta_link))
+        if not next_link and folder in place.reading:
+            self._over.append(folder)
+        if page.upserts or page.patches:
             progress = (place.done, max(place.total, place.done)) if place.reading else None
             yield replace(page, cursor=place.dump(), progress=progress)
         return bool(next_link)
@@ -195,6 +196,13 @@ class Round:
             yield Page(self._place.dump(), tuple(upserts), tuple(patches), tuple(removals))
             if error is not None:
                 raise error
+
+    def _kept(self) -> Iterator[Page]:
+        """Which messages the folders read in full hold: nothing else belongs there."""
+        for folder in self._over:
+            keep = self._ids(folder)
+            self._place.reading.discard(folder)
+            yield Page(self._place.dump(), keep=keep, scope=self._folders[folder].key)
 
     def _vanished(self) -> Iterator[Page]:
         """Folders that are no longer there, with what the local copy still has in them."""

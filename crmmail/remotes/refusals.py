@@ -106,6 +106,12 @@ def signed_out(status: int = 401, reason: str = "") -> AuthRequired:
     )
 
 
+def refused(status: int, payload: Any) -> Rejected:
+    """The refusal of one message in the provider's own words, whatever its code usually means."""
+    reasons = reasons_of(payload)
+    return _refused(status, reasons[0] if reasons else "", set(), words(payload))
+
+
 def _refused(status: int, reason: str, found: set[str], told: str) -> Rejected:
     if found & _GONE:
         return Rejected(_("It no longer exists on the server."), status=status, reason=reason, gone=True)

@@ -174,10 +174,10 @@ class RemoteContract:
         assert filled.states() == world.truth()
 
     def test_a_folder_of_ones_own_is_told_and_holds_its_mail(self, world: World, filled: Mirror) -> None:
-        place = world.mailbox.new_place("Clientes", parent=getattr(world, "root", ""))
-        world.move(filled.one(), place.id)
+        place = world.new_folder("Clientes")
+        world.move(filled.one(), place)
         filled.fill(world.connect())
-        key = world.folder_key(place.id)
+        key = world.folder_key(place)
         assert [folder.name for folder in filled.folders if folder.key == key] == ["Clientes"]
         assert filled.states() == world.truth()
 

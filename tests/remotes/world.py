@@ -127,6 +127,10 @@ class World:
         assert state is not None
         return Wish(remote_id, delta, state)
 
+    def new_folder(self, name: str) -> str:
+        """A label or folder of one's own; its id."""
+        return self.mailbox.new_place(name).id
+
     def changes_asked(self) -> int:
         """How many calls that change something the server accepted."""
         return len(self.box.ledger.accepted(self.user.address))
@@ -171,6 +175,9 @@ class GraphWorld(World):
     def make(self, auth: httpx.Auth, options: dict[str, Any]) -> Remote:
         options = {"requests_per_second": FAST, "burst": FAST, "base_url": f"{self.box.http_url}/v1.0"} | options
         return Graph("work", auth=auth, **options)
+
+    def new_folder(self, name: str, parent: str = "msgfolderroot") -> str:
+        return self.mailbox.new_place(name, parent=self.mailbox.place(parent).id).id
 
     def folder_key(self, place: str) -> str:
         found = self.mailbox.place(place)
