@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -108,3 +110,10 @@ class Guide(Protocol):
     def begin(self, wish: Wish) -> Flow:
         """A sign-in, not started yet. Raises CrmMailError."""
         ...
+
+
+def can_open_browser() -> bool:
+    """Whether a browser of the user's can be started here: not over SSH, and never a text browser in this terminal."""
+    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
+        return False
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

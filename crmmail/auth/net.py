@@ -52,6 +52,15 @@ def client(ca_file: str, url: str) -> httpx.Client:
     return httpx.Client(verify=context(ca_file), timeout=SECONDS, trust_env=not is_loopback(url))
 
 
+def _hush() -> None:
+    """These write codes and tokens into their debug lines (requests_oauthlib: the whole body of every answer)."""
+    import logging
+
+    for name in ("requests_oauthlib", "oauthlib", "msal", "urllib3", "httpcore"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+
+
 def arrange(session: requests.Session, ca_file: str, url: str) -> requests.Session:
     """Give a requests session our limits and authorities.
 
@@ -61,6 +70,7 @@ def arrange(session: requests.Session, ca_file: str, url: str) -> requests.Sessi
     from requests.adapters import HTTPAdapter
 
     trusted = context(ca_file)
+    _hush()
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
