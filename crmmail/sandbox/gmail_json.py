@@ -174,6 +174,16 @@ def attachment_part(identity: str) -> str:
 
 # ---- partial responses -------------------------------------------------------------------------------------------
 
+FIELD_NAMES = frozenset(
+    (
+        "attachmentId backgroundColor body color data displayName draft drafts emailAddress filename headers history "
+        "historyId id internalDate isDefault isPrimary labelIds labelListVisibility labels labelsAdded labelsRemoved "
+        "message messageListVisibility messages messagesAdded messagesDeleted messagesTotal messagesUnread mimeType "
+        "name nextPageToken partId parts payload raw replyToAddress resultSizeEstimate sendAs sendAsEmail signature "
+        "size sizeEstimate snippet textColor threadId threads threadsTotal threadsUnread treatAsAlias type value "
+        "verificationStatus"
+    ).split()
+)
 _TOKEN = re.compile(r"[A-Za-z0-9_.@$-]+|\*|[(),/]")
 Tree = dict[str, Any]
 
@@ -202,7 +212,7 @@ def _fields(tokens: list[str]) -> tuple[Tree, list[str]]:
 
 def _path(tree: Tree, tokens: list[str]) -> list[str]:
     name, *tokens = tokens
-    if name in "(),/":
+    if name != "*" and name not in FIELD_NAMES:
         raise ValueError(name)
     if tokens and tokens[0] == "/":
         return _path(tree.setdefault(name, {}), tokens[1:])

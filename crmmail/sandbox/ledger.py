@@ -60,6 +60,7 @@ class Ledger:
         self._lock = threading.Lock()
         self.requests: list[Asked] = []
         self.entries: list[Entry] = []
+        self.failures: list[str] = []  # tracebacks of defects of the sandbox itself; empty, one hopes
         self._units: Counter[str] = Counter()
 
     def ask(self, asked: Asked) -> None:

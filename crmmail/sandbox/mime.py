@@ -9,6 +9,7 @@ from __future__ import annotations
 import email
 import email.header
 import email.message
+import email.parser
 import email.policy
 import email.utils
 import html
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 
 from crmmail.sandbox.fields import header_block
 
-TAGS = re.compile(r"(?is)<(script|style|head|title)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
+TAGS = re.compile(r"(?is)<(script|style|head|title)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
 SPACES = re.compile(r"[\s\u200b\u200c\u200d\ufeff\u034f\u00ad]+")
 PREVIEW_READS = 20_000  # characters of a body that a preview looks at
 MAX_PARTS = 500
@@ -47,8 +48,11 @@ class Leaf:
 
 
 def parse(raw: bytes) -> email.message.Message:
-    """The message tree; the standard library's most forgiving reading."""
-    return email.message_from_bytes(raw, policy=email.policy.compat32)
+    """The message tree; the standard library's most forgiving reading. Too deep to read: the headers and one part."""
+    try:
+        return email.message_from_bytes(raw, policy=email.policy.compat32)
+    except (RecursionError, ValueError, LookupError, TypeError):
+        return email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(raw)
 
 
 def as_text(content: bytes, charset: str) -> str:
@@ -189,7 +193,7 @@ def preview(parts: list[Leaf], length: int) -> str:
         text = plain.text[:PREVIEW_READS]
     else:
         kind, text = body(parts)
-        text = html_to_text(text[: PREVIEW_READS * 5]) if kind == "html" else text[:PREVIEW_READS]
+        text = html_to_text(text[: PREVIEW_READS * 2]) if kind == "html" else text[:PREVIEW_READS]
     return SPACES.sub(" ", text).strip()[:length].strip()
 
 
