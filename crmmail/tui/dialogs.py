@@ -56,6 +56,8 @@ class Dialog(ModalScreen[R]):
 
     def on_key(self, event: events.Key) -> None:
         """Esc and q lead out of every dialog; arrows go from button to button."""
+        # Textual calls the handler of every class in the MRO: after a subclass called this one, not once more.
+        event.prevent_default()
         if event.key == "escape" or (event.key == "q" and not isinstance(self.focused, Input)):
             event.stop()
             self.dismiss(None)
