@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmmail.errors import Transient
@@ -20,9 +20,10 @@ def page(messages: int = 0, patches: int = 0, size: int = 10, **rest: object) ->
     return Page("next", tuple(incoming(number, size) for number in range(messages)), changed, **rest)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 120), st.integers(0, 900), st.sampled_from([10, SLICE_BYTES // 3, SLICE_BYTES * 2]))
 def test_slices_say_together_what_the_page_said(messages: int, patches: int, size: int) -> None:
-    whole = page(messages % 30 if size > 10 else messages, patches, size, removals=("gone",), complete=True)
+    whole = page(messages % 7 if size > 10 else messages, patches, size, removals=("gone",), complete=True)
     parts = list(slices(whole, "resting"))
     assert sum((part.upserts for part in parts), ()) == whole.upserts
     assert sum((part.patches for part in parts), ()) == whole.patches
@@ -31,6 +32,7 @@ def test_slices_say_together_what_the_page_said(messages: int, patches: int, siz
     assert [part.complete for part in parts] == [False] * (len(parts) - 1) + [True]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200))
 def test_no_slice_holds_more_than_a_key_may_wait_for(messages: int) -> None:
     for part in slices(page(messages, messages * 5), ""):
