@@ -28,9 +28,13 @@ class Damaged(Exception):
     """Content of a file that cannot be what was written to it."""
 
 
+# What reading a broken file raises. UnicodeDecodeError: SQLite's own message may quote the broken bytes.
+BROKEN = (sqlite3.Error, Damaged, zlib.error, UnicodeDecodeError)
+
+
 def is_damage(error: BaseException) -> bool:
     """Whether `error` means that a file's content is broken, as opposed to a full disk, a lock or a defect of ours."""
-    if isinstance(error, Damaged | zlib.error):
+    if isinstance(error, Damaged | zlib.error | UnicodeDecodeError):
         return True
     if not isinstance(error, sqlite3.DatabaseError):
         return False

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from crmmail import ops
+from crmmail.errors import StoreError
+from crmmail.i18n import _
 from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Change, Folder, Page, Patch, State, message_id
 from crmmail.store import codec, projection
 from crmmail.store.faults import FuseBlown
@@ -88,10 +90,12 @@ class Ingest:
         return change | Change(messages=frozenset(self._repainted), mailboxes=mailboxes, arrived=arrived)
 
     def _mailbox_facts(self) -> tuple[bool, bool]:
-        filled, can = self._connection.execute(
+        row = self._connection.execute(
             "SELECT filled, capabilities FROM mailbox WHERE id = ?", (self._mailbox,)
         ).fetchone()
-        return bool(filled), codec.text_capabilities(can).labels
+        if row is None:
+            raise StoreError(_("The mailbox {name} is not connected.").format(name=self._mailbox))
+        return bool(row[0]), codec.text_capabilities(row[1]).labels
 
     def _look_up(self, remote_ids: Iterable[str]) -> None:
         rows = self._connection.execute(

@@ -19,7 +19,7 @@ def open_writer(directory: Path, notices: list[str], *, distrust_cache: bool = F
     _check_desk(directory, notices)
     try:
         return _open(directory)
-    except Exception as error:
+    except faults.BROKEN as error:
         if not faults.is_damage(error):
             raise
         _put_cache_aside(directory, notices)
@@ -37,7 +37,7 @@ def _check_desk(directory: Path, notices: list[str]) -> None:
     path = directory / files.DESK
     try:
         sound = salvage.is_sound(path)
-    except sqlite3.Error as error:
+    except faults.BROKEN as error:
         raise faults.explain(error) from error
     if not sound:
         aside = files.put_aside(directory, files.DESK)
@@ -108,5 +108,5 @@ def check_readable(directory: Path) -> None:
                     )
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except faults.BROKEN as error:
             raise faults.explain(error) from error

@@ -142,6 +142,15 @@ def defer(
     )
 
 
+def inspect(connection: sqlite3.Connection) -> int:
+    """At start: nothing is on its way, and open ops that are not what was written go to quarantine; how many."""
+    count = "SELECT count(*) FROM quarantine"
+    before = connection.execute(count).fetchone()[0]
+    journal.entries(connection, "state IN ('pending', 'sending')", ())
+    release(connection, None)
+    return int(connection.execute(count).fetchone()[0]) - int(before)
+
+
 def release(connection: sqlite3.Connection, mailbox: str | None) -> int:
     """Nothing is on its way any more (a crash, an error that ended the batch): how many ops wait again."""
     where, arguments = ("", ()) if mailbox is None else ("mailbox = ? AND ", (mailbox,))

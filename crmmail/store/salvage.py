@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crmmail.store import connections, journal
-from crmmail.store.faults import is_damage
+from crmmail.store.faults import BROKEN, is_damage
 
 CHECKED_BYTES = 4_000_000  # a journal of some ten thousand acts; a full check of more would be felt at start
 MAX_TRIED = 200_000  # ids tried one by one across an unreadable stretch
@@ -24,7 +24,7 @@ def is_sound(path: Path, *, thorough: bool = False) -> bool:
         if path.stat().st_size > CHECKED_BYTES and not thorough:
             return True
         return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
-    except sqlite3.Error as error:
+    except BROKEN as error:
         if not is_damage(error):
             raise
         return False
@@ -35,7 +35,7 @@ def is_sound(path: Path, *, thorough: bool = False) -> bool:
 def rescue(damaged: Path, desk: sqlite3.Connection) -> tuple[int, int]:
     """Copy the intact acts and ops of `damaged` into the new `desk`; returns how many were saved and lost."""
     saved = lost = 0
-    source = connections.connect(damaged)
+    source = _open_damaged(damaged, desk)
     desk.execute("BEGIN IMMEDIATE")
     try:
         for row in _rows(source, "act", _ACT):
@@ -59,6 +59,38 @@ def rescue(damaged: Path, desk: sqlite3.Connection) -> tuple[int, int]:
     return saved, lost
 
 
+def _open_damaged(damaged: Path, desk: sqlite3.Connection) -> sqlite3.Connection:
+    """A connection that reads whatever pages are there.
+
+    `writable_schema` makes SQLite open a file shorter than its header says. Where the first page, which holds header
+    and schema, is unreadable, the one of the new desk takes its place: the same script has put the same tables on
+    the same pages. Its count of pages is made invalid, so that SQLite takes it from the file's size.
+    """
+    for attempt in (1, 2):
+        source = connections.connect(damaged)
+        try:
+            source.execute("PRAGMA writable_schema = ON")
+            source.execute("SELECT id FROM op LIMIT 1").fetchone()
+        except BROKEN:
+            if attempt == 1:
+                source.close()
+                _replace_first_page(damaged, desk)
+        else:
+            break
+    return source
+
+
+def _replace_first_page(damaged: Path, desk: sqlite3.Connection) -> None:
+    desk.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    fresh = Path(desk.execute("PRAGMA database_list").fetchone()[2])
+    with fresh.open("rb") as source:
+        page = bytearray(source.read(desk.execute("PRAGMA page_size").fetchone()[0]))
+    page[18:20] = b"\1\1"  # no WAL: that of the damaged file is not to be trusted
+    page[92:96] = b"\xff\xff\xff\xff"
+    with damaged.open("r+b") as target:
+        target.write(page)
+
+
 def _rows(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
     """Every readable row: from the front to the first bad page, from the back to the last, then id by id between."""
     seen: set[int] = set()
@@ -80,6 +112,6 @@ def _rows(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tupl
 def _until_damage(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     try:
         yield from source.execute(query)
-    except sqlite3.Error as error:
+    except BROKEN as error:
         if not is_damage(error) and "no such table" not in str(error):
             raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +39,7 @@ from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
 
 T = TypeVar("T")
-_TROUBLE = (sqlite3.Error, faults.Damaged, zlib.error, OSError)
+_TROUBLE = (*faults.BROKEN, OSError)
 
 
 class Store:
@@ -91,7 +90,11 @@ class Store:
 
     def _resume(self) -> None:
         """After a crash: what was on its way is asked again, what the lists do not show yet is shown."""
-        self._commit(lambda connection: outbox.release(connection, None))
+        broken = self._commit(outbox.inspect)
+        if broken:
+            self.notices.append(
+                _("{count} actions were altered on the disk; they are set aside and not sent.").format(count=broken)
+            )
         self._catch_up()
 
     def close(self) -> None:
