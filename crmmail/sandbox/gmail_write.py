@@ -99,8 +99,10 @@ def related(request: Request) -> tuple[dict[str, Any], bytes]:
         raise shapes.bad("Multipart body must have a metadata part and a media part.")
     boundary = tree.get_boundary() or ""
     pieces = request.body.split(b"--" + boundary.encode())
-    media = pieces[2].removeprefix(b"\r\n").removeprefix(b"\n").removesuffix(b"\r\n")
-    _head, _separator, raw = media.partition(b"\r\n\r\n" if b"\r\n\r\n" in media else b"\n\n")
+    media = pieces[2].lstrip(b"\r\n")
+    media = media.removesuffix(b"\n").removesuffix(b"\r")  # the line end belongs to the boundary
+    ends = [found.end() for found in re.finditer(rb"\r?\n\r?\n", media)]  # some clients end the part's header with LF
+    raw = media[ends[0] :] if ends else b""
     try:
         payload = parts[0].get_payload(decode=True)
         metadata = json.loads(payload if isinstance(payload, bytes) and payload.strip() else b"{}")
