@@ -20,6 +20,7 @@ ADDRESSES_LIMIT = 500
 NAME_LIMIT = 300
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[(),:;]|<[^<>]*+>?|[^\s"(),:;<]++|\s++|"', re.DOTALL)
+_PLAIN_TOKEN = re.compile(r"[(),:;]|<[^<>]*+>?|[^\s(),:;<]++|\s++")
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]{1,128}\Z")
 _QUOTED_LOCAL = re.compile(r'"[A-Za-z0-9.!#$%&\'*+/=?^_`{|}~-]{1,128}"\Z')
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
@@ -103,19 +104,29 @@ def _undecoded(value: bytes) -> str:
     return decode_charset(unfold(value))
 
 
+def _tokens(text: str) -> Iterator[str]:
+    """The tokens of an address field. From a quote on that is never closed, quotes count as letters."""
+    for token in _TOKEN.finditer(text):
+        if token[0] != '"':
+            yield token[0]
+            continue
+        for plain in _PLAIN_TOKEN.finditer(text, token.start()):
+            yield plain[0]
+        return
+
+
 def _entries(text: str) -> Iterator[_Entry]:
     """The mailboxes of `text`, as their tokens."""
     entry = _Entry()
-    tokens = _TOKEN.finditer(text)
+    tokens = _tokens(text)
     in_group = False
-    for token in tokens:
-        word = token[0]
+    for word in tokens:
         if word == "," or (word == ";" and (in_group or entry.words or entry.angles)):
             in_group = in_group and word == ","
             if entry.words or entry.angles or entry.comments:
                 yield entry
             entry = _Entry()
-        elif word == ":" and not entry.angles and not in_group and _opens_group(entry):
+        elif word == ":" and not entry.angles and not in_group and not _is_mailto(entry):
             in_group, entry = True, _Entry()
         else:
             _take(entry, word, tokens)
@@ -123,12 +134,12 @@ def _entries(text: str) -> Iterator[_Entry]:
         yield entry
 
 
-def _opens_group(entry: _Entry) -> bool:
-    """A ':' after words is a group's name, unless they are a word as in 'mailto:'."""
-    return "".join(entry.words).lower() != "mailto"
+def _is_mailto(entry: _Entry) -> bool:
+    """Whether what stands before a ':' is no group's name but 'mailto:'."""
+    return len(entry.words) == 1 and entry.words[0].lower() == "mailto"
 
 
-def _take(entry: _Entry, word: str, tokens: Iterator[re.Match[str]]) -> None:
+def _take(entry: _Entry, word: str, tokens: Iterator[str]) -> None:
     if word.isspace():
         entry.spaced = True
     elif word == "(":
@@ -137,20 +148,20 @@ def _take(entry: _Entry, word: str, tokens: Iterator[re.Match[str]]) -> None:
     elif word[0] == "<":
         entry.angles.append(word[1:].removesuffix(">"))
         entry.spaced = True
-    elif not (word == ":" and "".join(entry.words).lower() == "mailto"):
-        entry.add(word)
-    else:
+    elif word == ":" and _is_mailto(entry):
         entry.words.clear()
+    else:
+        entry.add(word)
 
 
-def _comment(tokens: Iterator[re.Match[str]]) -> str:
+def _comment(tokens: Iterator[str]) -> str:
     """What stands up to the bracket that closes the one just read, nested ones included."""
     depth, pieces = 1, []
     for token in tokens:
-        depth += (token[0] == "(") - (token[0] == ")")
+        depth += (token == "(") - (token == ")")
         if not depth:
             break
-        pieces.append(token[0])
+        pieces.append(token)
     return "".join(pieces)
 
 
@@ -183,7 +194,7 @@ def _name(phrase: str) -> str:
     return clean_line(phrase, NAME_LIMIT)
 
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 

@@ -70,8 +70,7 @@ class _Walk:
 
     def part(self, start: int, end: int, depth: int, default: str) -> Part:
         """The part that raw[start:end] is, with its header."""
-        fields = headers.split(self.raw, start, end) if depth else headers.split(self.raw, start)
-        return self.described(fields, end, depth, default)
+        return self.described(headers.split(self.raw, start, end), end, depth, default)
 
     def described(self, fields: headers.Fields, end: int, depth: int, default: str) -> Part:
         """The part whose header is `fields`."""
