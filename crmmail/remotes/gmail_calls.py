@@ -65,7 +65,7 @@ class Calls:
 
     def post(self, path: str, kind: str, body: dict[str, Any], scope: str = "") -> None:
         self._pace.take(UNITS[kind])
-        self._wire.ok("POST", USER + path, json=body, scope=scope)
+        self._wire.ok("POST", USER + path, json=body, scope=scope, repeatable=True)
 
     def together(self, calls: Sequence[Call], limit: int = JSON_LIMIT) -> tuple[dict[int, Part], RemoteError | None]:
         """The answers by position, and the error that kept the missing ones away, if any are."""
@@ -79,13 +79,14 @@ class Calls:
         boundary = f"batch_{secrets.token_hex(12)}"
         headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
         content = gmail_batch.request_body([calls[number] for number in numbers], boundary)
-        answer = self._wire.ok("POST", "/batch/gmail/v1", content=content, headers=headers, limit=limit)
+        url = "/batch/gmail/v1"
+        answer = self._wire.ok("POST", url, content=content, headers=headers, limit=limit, repeatable=True)
         answers = gmail_batch.answers(answer.headers.get("content-type", ""), answer.body)
         return {numbers[place]: _part(inner) for place, inner in answers.items() if place < len(numbers)}
 
     def _single(self, call: Call, limit: int) -> Answer:
         body = {"json": call.body} if call.body is not None else {}
-        return self._wire.call(call.method, call.path, limit=limit, **body)
+        return self._wire.call(call.method, call.path, limit=limit, repeatable=True, **body)
 
     def fetch(self, ids: Sequence[str], first: int, size: int) -> Iterator[Fetched]:
         """The raw messages of `ids` in portions of at most `size`, `first` in the first one.

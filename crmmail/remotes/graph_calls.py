@@ -15,6 +15,7 @@ from crmmail.remotes.pace import Bucket
 SCOPE = "https://graph.microsoft.com/Mail.ReadWrite"
 IMMUTABLE = 'IdType="ImmutableId"'
 CALLS_PER_BATCH = 20
+BATCH_LIMIT = 2 * JSON_LIMIT
 REQUESTS_PER_SECOND, BURST = 9.0, 4000.0
 """4,000 + 600 s × 9 stays below the 10,000 requests in ten minutes that one program may make to one mailbox."""
 
@@ -73,7 +74,7 @@ class Calls:
             self._pace.take(len(chunk))
             body = {"requests": [_request(number, calls[number]) for number in chunk]}
             headers = {"Prefer": preferring()}
-            answer = self._wire.json("POST", "/$batch", json=body, headers=headers, limit=2 * JSON_LIMIT)
+            answer = self._wire.json("POST", "/$batch", json=body, headers=headers, limit=BATCH_LIMIT, repeatable=True)
             found |= _parts(answer)
         return found
 

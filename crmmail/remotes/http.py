@@ -157,16 +157,19 @@ class Wire:
             raise refusals.refusal(answer.status, decoded(answer.body), answer.headers, scope=scope or self._scope)
         return answer
 
-    def call(self, method: str, url: str, *, limit: int = JSON_LIMIT, **options: Any) -> Answer:
+    def call(
+        self, method: str, url: str, *, limit: int = JSON_LIMIT, repeatable: bool = False, **options: Any
+    ) -> Answer:
         """One call, whatever its status. `url` is a path below the base or an address on the same host.
 
         `options` are httpx's params, json, content and headers. A kept-alive connection that the server closed just
-        then costs nothing: a read is made once more on a fresh one. Raises Offline, Transient and what auth raises.
+        then costs nothing where the call may be made twice (GET, and what the caller says is `repeatable`): it is
+        made once more on a fresh one. Raises Offline, Transient and what auth raises.
         """
         try:
             return self._exchange(method, url, limit, options)
         except _StaleConnection as stale:
-            if method != "GET":
+            if method != "GET" and not repeatable:
                 raise stale.error from stale
         try:
             return self._exchange(method, url, limit, options)
