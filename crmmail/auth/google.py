@@ -148,6 +148,9 @@ class GoogleSignIn(SignIn):
             granted = getattr(warning, "token", {})
         except oauthlib.oauth2.OAuth2Error as error:
             raise problems.google(str(error.error or ""), str(error.description or "")) from None
+        except requests.HTTPError as error:
+            status = 503 if error.response is None else error.response.status_code
+            raise problems.busy(net.host(url), status) from None
         except requests.RequestException as error:
             raise problems.unreachable(net.host(url), error) from None
         return self._made(granted)
@@ -270,11 +273,8 @@ def _post(settings: MailboxSettings, url: str, fields: dict[str, str]) -> httpx.
             answer = client.post(url, data=kept)
     except httpx.TransportError as error:
         raise problems.unreachable(net.host(url), error) from None
-    if answer.status_code >= 500:
-        raise problems.busy(net.host(url), answer.status_code)
-    if answer.status_code == 429:
-        wish = answer.headers.get("Retry-After", "")
-        raise problems.busy(net.host(url), 429, float(wish) if wish.isdigit() else None)
+    if answer.status_code == 429 or answer.status_code >= 500:
+        raise problems.busy(net.host(url), answer.status_code, answer.headers.get("Retry-After", ""))
     return answer
 
 

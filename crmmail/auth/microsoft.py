@@ -220,7 +220,8 @@ class _telling:
         import requests
 
         if isinstance(error, requests.HTTPError) and error.response is not None:
-            raise problems.busy(self._host, error.response.status_code) from None
+            wish = error.response.headers.get("Retry-After", "")
+            raise problems.busy(self._host, error.response.status_code, wish) from None
         if isinstance(error, msal.exceptions.MsalServiceError | json.JSONDecodeError):
             raise problems.busy(self._host, 503) from None
         if isinstance(error, requests.RequestException):

@@ -67,6 +67,7 @@ def arrange(session: requests.Session, ca_file: str, url: str) -> requests.Sessi
     REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, common behind company proxies, overrule `session.verify`; an adapter that
     brings its own context is not overruled, and the proxies of the environment keep working.
     """
+    from requests import HTTPError
     from requests.adapters import HTTPAdapter
 
     trusted = context(ca_file)
@@ -88,7 +89,11 @@ def arrange(session: requests.Session, ca_file: str, url: str) -> requests.Sessi
             cert: str | tuple[str, str] | None = None,
             proxies: Any = None,
         ) -> requests.Response:
-            return super().send(request, stream, timeout or SECONDS, True, cert, proxies)
+            answer = super().send(request, stream, timeout or SECONDS, True, cert, proxies)
+            if answer.status_code == 429 or answer.status_code >= 500:
+                # said here, because msal answers a 429 to a renewal with None: "nobody is signed in"
+                raise HTTPError(response=answer)
+            return answer
 
     session.trust_env = not is_loopback(url)
     session.mount("https://", Adapter())

@@ -206,13 +206,13 @@ def unreachable(host: str, error: Exception) -> Offline:
     )
 
 
-def busy(host: str, status: int, retry_after: float | None = None) -> Transient:
-    """The sign-in server answered, but with an error of its own."""
+def busy(host: str, status: int, retry_after: str = "") -> Transient:
+    """The sign-in server answered with an error of its own. `retry_after`: its header; only seconds count."""
     return Transient(
         _("{host} has a problem of its own ({status}).").format(host=host, status=status),
         next_step=_("It is tried again by itself."),
         status=status,
-        retry_after=retry_after,
+        retry_after=float(retry_after) if retry_after.isdigit() else None,
     )
 
 

@@ -215,7 +215,7 @@ class Session(httpx.Auth):
             raise self._end(problems.session_over(kept.address, kept.ended or "24h"), keep=False)
         self._tokens = kept
         try:
-            renewed = self._renewer.renew(kept)
+            renewed = self._stamped(self._renewer.renew(kept))
         except AuthRequired as error:
             raise self._end(error, keep=True) from None
         self._renewed_at = self._monotonic()
@@ -223,6 +223,12 @@ class Session(httpx.Auth):
         self._take(renewed)
         self._save(renewed)
         return renewed
+
+    def _stamped(self, renewed: Tokens) -> Tokens:
+        """The same tokens, timed by this session's clock instead of the renewer's."""
+        now = self._clock()
+        expires_at = now + renewed.expires_at - renewed.renewed_at if renewed.expires_at else 0.0
+        return dataclasses.replace(renewed, renewed_at=now, expires_at=expires_at)
 
     def _kept(self, held: Tokens) -> Tokens:
         """What the store holds; what we hold when it could not be saved or read (locked keyring, full disk)."""

@@ -1,4 +1,4 @@
-"""Signing in to Gmail, end to end against the sandbox: device code refused, browser takes over, every way it can fail."""
+"""Signing in to Gmail, end to end against the sandbox: no device code, so the browser; and every way it can fail."""
 
 from __future__ import annotations
 

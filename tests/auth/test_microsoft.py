@@ -18,7 +18,7 @@ from crmmail.errors import SettingsError, SignInError
 from crmmail.sandbox import consent, person
 from crmmail.sandbox.consent import Answer
 from crmmail.sandbox.server import Sandbox
-from crmmail.signing import Done, Event, Failed, Notice, ShowCode, ShowUrl
+from crmmail.signing import Done, Event, Failed, Notice, ShowCode
 from tests.auth.conftest import BRUNO
 from tests.auth.test_google import ending, failure, redirect_of, until_url
 
