@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -128,12 +129,14 @@ class CrmMail(App[None]):
         trouble = commands.problems(self.settings.key_preset, self.settings.keys)
         if trouble:
             self.main.say(trouble[0], words.WARN, "help")
-        if self._build_engine is not None:
+        if not self.is_headless:
             threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
 
     def _start_engine(self) -> None:
-        """In a thread: importing httpx alone takes 200 ms."""
-        assert self._build_engine is not None
+        """In a thread: importing httpx alone takes 200 ms, and Babel's dates, which the reader needs, 60."""
+        i18n.date_time(datetime.fromtimestamp(self.clock(), UTC), "long")
+        if self._build_engine is None:
+            return
         engine = self._build_engine()
         engine.start()
         self.engine = engine

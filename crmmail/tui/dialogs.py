@@ -22,7 +22,7 @@ from textual.widgets import Input, Static
 
 from crmmail.i18n import _
 from crmmail.tui import format
-from crmmail.tui.ink import Ink
+from crmmail.tui.scroll import PaintedScroll
 
 R = TypeVar("R")
 
@@ -152,16 +152,16 @@ class ConfirmCount(Confirm):
             )
 
 
-class Choices(ScrollView, can_focus=True):
+class Choices(PaintedScroll):
     """Lines to choose from, painted: (text, detail at the right, tone)."""
 
+    INK = "choice"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"choice--{name}" for name in ("text", "detail", "cursor", "title")}
 
     def __init__(self, lines: Sequence[tuple[str, str]], *, start: int = 0, id: str | None = None) -> None:
         super().__init__(id=id)
         self.lines = list(lines)
         self.cursor = start
-        self.ink = Ink(self, "choice")
 
     class Chosen(Message):
         """A line was clicked."""
@@ -176,7 +176,7 @@ class Choices(ScrollView, can_focus=True):
             (format.clean(text), detail if detail == HEADING else format.clean(detail)) for text, detail in lines
         ]
         self.cursor = max(0, min(self.cursor, len(self.lines) - 1))
-        self.virtual_size = Size(self.size.width, len(self.lines))
+        self.set_length(len(self.lines))
         self._follow()
         self.refresh()
 
@@ -196,16 +196,7 @@ class Choices(ScrollView, can_focus=True):
         self.scroll_to(y=self.scroll_offset.y + by, animate=False, immediate=True)
 
     def _follow(self) -> None:
-        top, height = self.scroll_offset.y, self.size.height
-        if height and not top <= self.cursor < top + height:
-            self.scroll_to(
-                y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False, immediate=True
-            )
-
-    def notify_style_update(self) -> None:
-        """The theme changed."""
-        super().notify_style_update()
-        self.ink.clear()
+        self.reveal(self.cursor)
 
     def render_line(self, y: int) -> Strip:
         """One line: text left, detail right."""

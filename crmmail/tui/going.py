@@ -6,7 +6,7 @@ from crmmail.i18n import _, language
 from crmmail.model import Phase, Role
 from crmmail.tui import words
 from crmmail.tui.commands import PRESETS, READER, SIDEBAR, Keymap
-from crmmail.tui.screen_base import MailScreen
+from crmmail.tui.screen_base import WIDE, MailScreen
 
 
 class Going(MailScreen):
@@ -134,12 +134,9 @@ class Going(MailScreen):
 
     @property
     def _panes(self) -> list[str]:
-        narrow, reading = self.has_class("-narrow"), self.has_class("-reading")
-        if narrow:
-            return ["sidebar", "reader" if reading else "list"]
-        if reading and not self.has_class("-wide"):
-            return ["sidebar", "reader"]
-        return ["sidebar", "list", "reader"] if reading else ["sidebar", "list"]
+        if self.arrangement == WIDE:
+            return ["sidebar", "list", "reader"] if self.reader.message else ["sidebar", "list"]
+        return ["sidebar", "reader" if self.reading else "list"]
 
     def _to_pane(self, by: int) -> None:
         panes = self._panes
@@ -148,7 +145,8 @@ class Going(MailScreen):
 
     def focus_pane(self, pane: str) -> None:
         """Send the keys to another pane; on a narrow terminal the folders come in over the list."""
-        self.set_class(pane == "sidebar", "-folders")
+        self.folders_over = pane == "sidebar"
+        self.fit_panes()
         self.query_one(f"#{pane}").focus()
 
     def action_next_pane(self) -> None:
@@ -168,8 +166,7 @@ class Going(MailScreen):
 
     def action_to_list(self) -> None:
         """From the folders back."""
-        reading = self.has_class("-reading") and not self.has_class("-wide")
-        self.focus_pane("reader" if reading else "list")
+        self.focus_pane("reader" if self.reading and self.arrangement != WIDE else "list")
 
     # --- the program
 

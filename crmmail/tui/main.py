@@ -26,13 +26,14 @@ from crmmail.tui.message_list import MessageList
 from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, PrefixPanel, Title, TitleLine
 from crmmail.tui.reader import Reader
 from crmmail.tui.reading import Reading
+from crmmail.tui.screen_base import MIDDLE, NARROW, WIDE
 from crmmail.tui.sidebar import Sidebar
 
 if TYPE_CHECKING:
     from crmmail.store import Store
     from crmmail.tui.app import CrmMail
 
-NARROW, WIDE = 100, 160
+MIDDLE_FROM, WIDE_FROM = 100, 160  # columns
 GRAVITY = (
     Phase.SYNCED,
     Phase.IDLE,
@@ -51,8 +52,6 @@ STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
 class MainScreen(Reading, Acts, Finding, Going):
     """Folders, list and reader. Commands are `action_<id>` of the mixins by subject: Acts, Reading, Finding."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-middle"), (WIDE, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (8, "-high")]
     AUTO_FOCUS = "#list"
     mail_app: ClassVar[property]
 
@@ -87,6 +86,7 @@ class MainScreen(Reading, Acts, Finding, Going):
 
     def compose(self) -> ComposeResult:
         """Title, panes, notice, footer."""
+        self.fit_panes()
         yield self.title_line
         with Horizontal(id="panes"):
             yield self.sidebar
@@ -130,7 +130,7 @@ class MainScreen(Reading, Acts, Finding, Going):
             targets=len(targets),
             selected=len(self.messages.selected),
             verbs=self._possible_verbs(tuple(targets[:_VERBS_LOOKED_AT])),
-            reading=self.has_class("-reading"),
+            reading=self.reading,
             **self.reader.facts(),
             searching=self.searching,
             undoable=self.undoable,
@@ -328,7 +328,7 @@ class MainScreen(Reading, Acts, Finding, Going):
         colors = {box.id: self._color(box) for box in self.boxes.values()}
         self.messages.stripes = colors if len(shown) > 1 else {}
         self.sidebar.stripes = colors
-        self.messages.notify_style_update()
+        self.messages.forget_colors()
 
     def _color(self, box: Mailbox) -> str:
         variables = self.app.theme_variables
@@ -338,6 +338,19 @@ class MainScreen(Reading, Acts, Finding, Going):
         return variables.get(name) or variables[STRIPES[box.position % len(STRIPES)]]
 
     # --- folders and panes
+
+    def on_resize(self) -> None:
+        """Another size, perhaps another arrangement."""
+        self.fit_panes()
+
+    def fit_panes(self) -> None:
+        """Which panes are shown. Set directly: CSS classes would restyle everything, twice at start."""
+        width = self.app.size.width
+        self.arrangement = NARROW if width < MIDDLE_FROM else MIDDLE if width < WIDE_FROM else WIDE
+        self.reader.display = self.reading or self.arrangement == WIDE
+        self.messages.display = not self.reading or self.arrangement == WIDE
+        self.sidebar.display = self.arrangement != NARROW or self.folders_over
+        self.sidebar.set_class(self.arrangement == NARROW, "-over")
 
     def show_folder(self, mailbox: str, folder: str) -> None:
         """Show a folder; the cursor is where it was left there."""
@@ -349,7 +362,8 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.sidebar.mark(mailbox, folder)
         self.dress()
         self.close_reader()
-        self.remove_class("-folders")
+        self.folders_over = False
+        self.fit_panes()
         self.messages.focus()
         self.notice.say("", "")
         self.renew()
@@ -384,8 +398,8 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.refresh_reader()
         self.notice.say("", "")
         self.messages.reload()
-        self.messages.notify_style_update()
-        self.messages.refresh()
+        self.messages.forget_colors()
+        self.reader.forget_colors()
         self.renew()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from crmmail.model import Query, Row
 from crmmail.tui import format, rows
-from crmmail.tui.ink import Ink
 from crmmail.tui.pages import Pages
+from crmmail.tui.scroll import PaintedScroll
 
 if TYPE_CHECKING:
     from crmmail.store import Store
@@ -29,9 +27,10 @@ if TYPE_CHECKING:
 _STRIPS_KEPT = 2048
 
 
-class MessageList(ScrollView, can_focus=True):
+class MessageList(PaintedScroll):
     """Rows of a query, a cursor on one message, a selection of ids."""
 
+    INK = "list"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"list--{name}" for name in (*rows.PARTS, "cursor", "blurred", "marked")}
 
     @dataclass
@@ -68,10 +67,11 @@ class MessageList(ScrollView, can_focus=True):
         self.stripes: dict[str, str] = {}
         self.empty: Callable[[], Iterable[str]] = tuple
         self._accounts = False
-        self.ink = Ink(self, "list")
         self._strips: dict[tuple[int, str, bool], Strip] = {}
+        self._width = 0
         self._following = False
         self._settle(0)
+        self.set_length(self.count)
 
     # --- what it shows
 
@@ -104,8 +104,8 @@ class MessageList(ScrollView, can_focus=True):
         self.range_from = None
         self._settle(0 if cursor is None else self.pages.position(cursor))
         self._forget()
-        self._resize()
-        self.scroll_to(y=max(0, self.index - self.size.height // 2), animate=False, immediate=True)
+        self.set_length(self.count)
+        self.jump(max(0, self.index - self.size.height // 2))
         self.post_message(self.Moved(self.cursor_id))
 
     def reload(self) -> None:
@@ -116,10 +116,10 @@ class MessageList(ScrollView, can_focus=True):
         self.pages = Pages(self.store, self.pages.query)
         self._settle(old_index if old_id is None else self.pages.position(old_id))
         if self.count != old_count:
-            self._resize()
+            self.set_length(self.count)
         shift = self.index - old_index if old_id == self.cursor_id else 0
         if shift and not (top == 0 and self.index < height):
-            self.scroll_to(y=top + shift, animate=False, immediate=True)
+            self.jump(top + shift)
         self._keep_in_view()
         if self.scroll_offset.y == top:
             self._repaint_changed(top, height, seen, old_index)
@@ -155,19 +155,6 @@ class MessageList(ScrollView, can_focus=True):
             for marked in (False, True):
                 self._strips.pop((message, kind, marked), None)
 
-    def _resize(self) -> None:
-        """Tell the scrollbar the new length; only its appearing or going away is worth a new layout."""
-        size = Size(self.size.width, self.count)
-        height = self.size.height
-        if not height or (self.virtual_size.height <= height) != (self.count <= height):
-            self.virtual_size = size
-            return
-        self.set_reactive(MessageList.virtual_size, size)
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = self.count
-        if self.scroll_offset.y > self.max_scroll_y:
-            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
-
     # --- moving
 
     def move(self, by: int) -> None:
@@ -201,14 +188,10 @@ class MessageList(ScrollView, can_focus=True):
 
     def _keep_in_view(self) -> bool:
         """Scroll so that the cursor is on screen; whether that was necessary."""
-        top, height = self.scroll_offset.y, self.size.height
-        if not height or top <= self.index < top + height:
-            return False
-        goal = self.index if self.index < top else self.index - height + 1
         self._following = True
-        self.scroll_to(y=goal, animate=False, immediate=True)
+        moved = self.reveal(self.index)
         self._following = False
-        return True
+        return moved
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Wheel and scrollbar take the cursor along, so that no key ever acts on a message out of sight."""
@@ -267,16 +250,16 @@ class MessageList(ScrollView, can_focus=True):
 
     # --- painting
 
-    def notify_style_update(self) -> None:
-        """The theme or the focus changed."""
-        super().notify_style_update()
-        self.ink.clear()
+    def forget_colors(self) -> None:
+        """Another theme, or other stripes."""
+        super().forget_colors()
         self._strips = {}
 
     def on_resize(self, event: events.Resize) -> None:
         """Columns depend on the width; the cursor stays on screen."""
-        self._forget()
-        self._resize()
+        if self.size.width != self._width:
+            self._forget()
+        self.set_length(self.count)
         self._keep_in_view()
 
     def on_focus(self) -> None:
@@ -309,6 +292,7 @@ class MessageList(ScrollView, can_focus=True):
         return strip
 
     def _paint(self, row: Row, kind: str, marked: bool) -> Strip:
+        self._width = self.size.width
         layout = rows.columns(self.size.width, star=self.stars, account=self._accounts)
         date = format.when(row.received_ms, self.clock())
         stripe = self.ink("", kind)
@@ -336,6 +320,7 @@ class MessageList(ScrollView, can_focus=True):
         row = self.pages.row(index)
         if row is None:
             return
+        self._width = self.size.width
         layout = rows.columns(self.size.width, star=self.stars, account=self._accounts)
         self.go(index)
         if event.chain > 1 and event.x >= layout.star_end:

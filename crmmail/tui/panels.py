@@ -35,6 +35,7 @@ class Painted(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.ink = Ink(self, self.PREFIX)
+        self._look = ""
         self._shown: Sequence[Sequence[Span]] = ()
 
     def spans(self, width: int) -> Sequence[Sequence[Span]]:
@@ -51,12 +52,14 @@ class Painted(Widget):
     def notify_style_update(self) -> None:
         """The theme changed."""
         super().notify_style_update()
-        self.ink.clear()
+        look = f"{self.app.theme} {self.rich_style}"
+        if look != self._look:
+            self._look = look
+            self.ink.clear()
 
     def on_resize(self) -> None:
         """What fits depends on the width."""
-        self._shown = self.spans(self.size.width)
-        self.refresh()
+        self.renew()
 
     def render_line(self, y: int) -> Strip:
         """One line."""

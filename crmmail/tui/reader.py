@@ -8,15 +8,13 @@ from typing import Any, ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from crmmail.i18n import _
 from crmmail.model import Message
 from crmmail.tui import format, text_lines
-from crmmail.tui.ink import Ink
 from crmmail.tui.panels import Painted
+from crmmail.tui.scroll import PaintedScroll
 from crmmail.tui.text_lines import Shape, TextLine
 
 PARTS = (
@@ -38,9 +36,10 @@ PARTS = (
 TEXT_WIDTH = 100  # longer lines are hard to read
 
 
-class Reader(ScrollView, can_focus=True):
+class Reader(PaintedScroll):
     """One message, or nothing."""
 
+    INK = "read"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"read--{name}" for name in PARTS}
 
     def __init__(self, *, clock: Callable[[], float], id: str | None = None) -> None:
@@ -52,7 +51,6 @@ class Reader(ScrollView, can_focus=True):
         self.hints: Callable[[], tuple[tuple[str, str], ...]] = tuple
         self._lines: list[TextLine] = []
         self._quotes = False
-        self.ink = Ink(self, "read")
 
     @property
     def message_id(self) -> int | None:
@@ -83,7 +81,7 @@ class Reader(ScrollView, can_focus=True):
         self.message, self.thread = message, thread
         if not same:
             self.shape = Shape(0)
-            self.scroll_to(y=0, animate=False, immediate=True)
+            self.jump(0)
         self._quotes = bool(message and message.body and text_lines.has_quotes(message.body))
         self._lay_out()
 
@@ -100,7 +98,7 @@ class Reader(ScrollView, can_focus=True):
     def scroll_lines(self, by: int) -> bool:
         """Scroll; whether that was possible."""
         before = self.scroll_offset.y
-        self.scroll_to(y=before + by, animate=False, immediate=True)
+        self.jump(before + by)
         return self.scroll_offset.y != before
 
     def _lay_out(self) -> None:
@@ -110,20 +108,13 @@ class Reader(ScrollView, can_focus=True):
             self._lines = text_lines.layout(self.message, self.shape, self.thread)
         elif self.message is None:
             self._lines = []
-        size = Size(self.size.width, len(self._lines))
-        if self.virtual_size != size:
-            self.virtual_size = size
+        self.set_length(len(self._lines))
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap anew."""
         if min(self.size.width - 3, TEXT_WIDTH) != self.shape.width:
             self._lay_out()
-
-    def notify_style_update(self) -> None:
-        """The theme changed."""
-        super().notify_style_update()
-        self.ink.clear()
 
     def render_line(self, y: int) -> Strip:
         """One line of text, a cell of margin at the left."""

@@ -15,7 +15,7 @@ from crmmail.ops import Verb
 from crmmail.tui import format, words
 from crmmail.tui.commands import SIDEBAR
 from crmmail.tui.message_list import MessageList
-from crmmail.tui.screen_base import MailScreen
+from crmmail.tui.screen_base import WIDE, MailScreen
 
 PREVIEW_PAUSE = 0.12  # seconds the cursor rests before the wide layout shows its message
 HINTED = ("quotes", "show_all", "attachments", "links", "raw", "thread_next", "thread_previous")
@@ -50,8 +50,9 @@ class Reading(MailScreen):
         if not self._show(message):
             self.hint(_("This message is no longer here."))
             return
-        self.add_class("-reading")
-        self.remove_class("-folders")
+        self.reading = True
+        self.folders_over = False
+        self.fit_panes()
         self.reader.focus(scroll_visible=False)
         self.notice.say("", "")
         self._mark_read(message)
@@ -76,11 +77,13 @@ class Reading(MailScreen):
     def close_reader(self) -> None:
         """Back to the list."""
         self._stop_timers()
-        self.remove_class("-reading")
-        if not self.has_class("-wide"):
+        if not self.reading:
+            return
+        self.reading = False
+        self.fit_panes()
+        if self.arrangement != WIDE:
             self.reader.show(None)
-        if self.reader.has_focus:
-            self.messages.focus(scroll_visible=False)
+        self.messages.focus(scroll_visible=False)
 
     def action_back(self) -> None:
         """Back to the list."""
@@ -89,7 +92,7 @@ class Reading(MailScreen):
 
     def after_act(self, messages: list[int]) -> None:
         """When the message being read has left the list, the next one is read; with the last the list is back."""
-        if not self.has_class("-reading") or self.reader.message_id not in messages:
+        if not self.reading or self.reader.message_id not in messages:
             return
         if self.messages.pages.holds(self.reader.message_id):
             self.refresh_reader()
@@ -134,7 +137,7 @@ class Reading(MailScreen):
 
     def _rested(self) -> None:
         self.renew()
-        if self.has_class("-wide") and not self.reader.has_focus:
+        if self.arrangement == WIDE and not self.reader.has_focus:
             self.preview()
 
     def preview(self) -> None:

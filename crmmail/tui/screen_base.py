@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from crmmail.tui.app import CrmMail
 
 
+NARROW, MIDDLE, WIDE = "narrow", "middle", "wide"
+
+
 class MailScreen(Keyboard, Screen[None]):
     """The main screen as its mixins (Acts, Reading, Finding, Going) see it."""
 
@@ -32,6 +35,13 @@ class MailScreen(Keyboard, Screen[None]):
     reader: Reader
     notice: NoticeLine
     searching: bool = False
+    reading: bool = False  # a message was opened; the wide arrangement shows the reader in any case
+    folders_over: bool = False  # on a narrow terminal the folders lie over the list
+    arrangement: str = MIDDLE
+
+    def fit_panes(self) -> None:
+        """Show the panes that fit."""
+        raise NotImplementedError
 
     @property
     def program(self) -> CrmMail:

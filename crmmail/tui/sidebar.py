@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from crmmail.i18n import _
 from crmmail.model import Folder, Mailbox, Phase, Role, Status
 from crmmail.tui import format, words
-from crmmail.tui.ink import Ink
+from crmmail.tui.scroll import PaintedScroll
 
 if TYPE_CHECKING:
     from crmmail.store import Store
@@ -78,9 +76,10 @@ def _folder_line(found: Folder, known: Mapping[str, Folder]) -> Line:
     return Line(words.folder(found), "folder", found.mailbox, found.key, count, found.role in QUIET, depth=depth)
 
 
-class Sidebar(ScrollView, can_focus=True):
+class Sidebar(PaintedScroll):
     """Folders to choose from. `cursor` is where keys are, `shown` what the list holds."""
 
+    INK = "side"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"side--{name}" for name in (*PARTS, "cursor", "shown", "stripe")}
 
     @dataclass
@@ -104,7 +103,6 @@ class Sidebar(ScrollView, can_focus=True):
         self.lines: list[Line] = []
         self.cursor = 0
         self.shown = ("", Role.INBOX.value)
-        self.ink = Ink(self, "side")
         self.reload()
 
     def reload(self) -> bool:
@@ -114,20 +112,11 @@ class Sidebar(ScrollView, can_focus=True):
         statuses = self.store.statuses()
         fresh = lines(boxes, folders, statuses, self.key())
         if fresh != self.lines:
-            same_length = len(fresh) == len(self.lines)
             self.lines = fresh
             self._follow()
-            if self.is_mounted:
-                self.refresh() if same_length else self._grow()
+            self.set_length(len(fresh))
+            self.refresh()
         return any(status.phase is Phase.SIGN_IN for status in statuses.values())
-
-    def _grow(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self.lines))
-        self.refresh()
-
-    def on_mount(self) -> None:
-        """The scrollbar knows how much there is."""
-        self._grow()
 
     def mark(self, mailbox: str, folder: str) -> None:
         """The list now shows this folder."""
@@ -152,14 +141,8 @@ class Sidebar(ScrollView, can_focus=True):
             return
         here = choices.index(self.cursor) if self.cursor in choices else 0
         self.cursor = choices[max(0, min(len(choices) - 1, here + by))]
-        self.scroll_to_region_of(self.cursor)
+        self.reveal(self.cursor)
         self.refresh()
-
-    def scroll_to_region_of(self, index: int) -> None:
-        """Bring a line on screen."""
-        top, height = self.scroll_offset.y, self.size.height
-        if height and not top <= index < top + height:
-            self.scroll_to(y=index if index < top else index - height + 1, animate=False, immediate=True)
 
     def choose(self) -> None:
         """Go to the folder under the cursor."""
@@ -176,11 +159,6 @@ class Sidebar(ScrollView, can_focus=True):
         return places[at] if 0 <= at < len(places) else None
 
     # --- painting
-
-    def notify_style_update(self) -> None:
-        """The theme changed."""
-        super().notify_style_update()
-        self.ink.clear()
 
     def on_focus(self) -> None:
         """Show where keys go."""
