@@ -70,7 +70,9 @@ except HttpError as refused:
     seen["delete"] = refused.resp.status
     seen["delete_reason"] = refused.error_details[0]["reason"]
 
-mail = f"From: {address}\r\nTo: {address}, outra@example.net\r\nSubject: do cliente\r\nMessage-ID: <meu@x>\r\n\r\nOi\r\n"
+mail = (
+    f"From: {address}\r\nTo: {address}, outra@example.net\r\nSubject: do cliente\r\nMessage-ID: <meu@x>\r\n\r\nOi\r\n"
+)
 body = {"message": {"raw": base64.urlsafe_b64encode(mail.encode()).decode()}}
 draft = users.drafts().create(userId="me", body=body).execute()
 updated = users.drafts().update(userId="me", id=draft["id"], body=body).execute()

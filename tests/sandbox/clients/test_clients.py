@@ -49,9 +49,7 @@ def run(python: Path, script: str, *arguments: str) -> dict[str, Any]:
 
 
 @wanted("google")
-def test_googles_client_works_on_it(
-    sandbox: Sandbox, ana: Mailbox, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_googles_client_works_on_it(sandbox: Sandbox, ana: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> None:
     ids = fill(ana, 30, unread=True)
     python = environment("google-api-python-client", tmp_path_factory)
     seen = run(python, "google_client.py", sandbox.http_url, sandbox.grants.issue(ANA, MODIFY), ANA)
