@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from crmmail.faultpoint import fault
 from crmmail.store.files import CACHE, DESK
 
 BUSY_MS = 5_000
@@ -120,6 +121,7 @@ class Connections:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
+                fault("store.commit")
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:

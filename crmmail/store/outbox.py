@@ -165,7 +165,8 @@ def release(connection: sqlite3.Connection, mailbox: str | None) -> int:
 def hasten(connection: sqlite3.Connection, mailbox: str) -> int:
     """What waits after a failure is due now (signed in again, consent given, clock set back): how many ops."""
     cursor = connection.execute(
-        "UPDATE op SET not_before = 0 WHERE mailbox = ? AND state = 'pending' AND error != '' AND not_before > 0",
+        "UPDATE op SET not_before = 0 WHERE mailbox = ? "
+        "AND state IN ('pending', 'sending') AND state = 'pending' AND error != '' AND not_before > 0",
         (mailbox,),
     )
     return cursor.rowcount

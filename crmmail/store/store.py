@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crmmail.errors import StoreError
+from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import (
     Ack,
@@ -199,11 +200,14 @@ class Store:
     def _on_desk(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """A transaction on the desk. Should the projection not follow (power, full disk), the next deed catches up."""
         self._stale = True
-        return self._commit(work)
+        answer = self._commit(work)
+        fault("store.desk")
+        return answer
 
     def _project(self, ids: Sequence[int]) -> None:
         self._gather(self._commit(lambda connection: _projected(connection, ids)) | Change(outbox=True))
         self._stale = False
+        fault("store.projected")
 
     def _publish(self, change: Change) -> None:
         if change:
@@ -407,6 +411,7 @@ class Store:
         with self._writing():
             answers = self._commit(lambda connection: outbox.read_acks(connection, mailbox, heard))
             self._gather(self._commit(lambda connection: outbox.settle_cache(connection, mailbox, answers)))
+            fault("store.based")
             self._on_desk(lambda connection: outbox.settle_desk(connection, mailbox, answers))
             new_names = dict(answers.renamed)
             self._settle(mailbox, [new_names.get(name, name) for name in map(_storable_id, heard)])

@@ -151,6 +151,17 @@ def test_a_deferred_op_waits_for_its_time_and_nothing_after_it_overtakes_it(stor
     assert wish.delta == Delta(unread=True)
 
 
+def test_a_deferred_op_can_be_hastened(store: Store, clock: Clock) -> None:
+    store.perform(Verb.TRASH, filled(store, 1))
+    store.claim("work", 10)
+    store.defer("work", ["m0"], clock.now + 3600, "Offline.")
+    assert store.claim("work", 10) == []
+    store.hasten("home")
+    assert store.claim("work", 10) == []
+    store.hasten("work")
+    assert len(store.claim("work", 10)) == 1
+
+
 def test_what_was_on_its_way_at_a_crash_is_asked_again(store: Store, directory: Path) -> None:
     store.perform(Verb.TRASH, filled(store, 2))
     assert len(store.claim("work", 1)) == 1
