@@ -49,7 +49,7 @@ def safe_name(name: str) -> str:
     reads; no leading '-', '.', '~', no trailing '.' or ' '; no device name; at most NAME_BYTES bytes of UTF-8.
     """
     name = unicodedata.normalize("NFC", clean_line(name, 1_000))
-    name = _SEPARATORS.split(name.rstrip("/\\ "))[-1]
+    name = _SEPARATORS.split(name.rstrip("/\\ "))[-1].strip()
     name = _FORBIDDEN.sub("_", name)
     if name.strip(". ~_-") == "":
         return ""

@@ -16,6 +16,7 @@ _HEX = re.compile(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})\Z")
 _RGB = re.compile(r"rgba?\(\s*(\d{1,3})\s*[, ]\s*(\d{1,3})\s*[, ]\s*(\d{1,3})\s*(?:[,/]\s*([\d.]+%?)\s*)?\)\Z")
 _COLOR_WORD = re.compile(r"#[0-9a-fA-F]{3,8}|rgba?\([^)]{0,60}\)|[a-zA-Z]+")
 _RULE = re.compile(r"([^{}]{1,2000})\{([^{}]{0,4000})\}")
+_STATEMENT = re.compile(r"@[^;{}]*+;")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SIMPLE_SELECTOR = re.compile(r"(?:[a-z][a-z0-9]{0,20})?([.#][\w-]{1,100})\Z", re.IGNORECASE)
 _URL = re.compile(r"url\(\s*[\"']?\s*(?!data:|cid:|#)[^)\s]", re.IGNORECASE)
@@ -122,15 +123,14 @@ def _without_at_rules(source: str) -> str:
         return source
     kept: list[str] = []
     depth, skipping = 0, False
-    for piece in re.split(r"([{}])", source):
+    for piece in re.split(r"([{}])", _STATEMENT.sub("", source)):
         if piece == "{":
             depth += 1
         elif piece == "}":
             depth = max(depth - 1, 0)
         if depth == 0 and piece not in "{}":
-            head, at, _rest = piece.rpartition("@")
-            skipping = bool(at) and ";" not in _rest
-            piece = head if skipping else piece
+            piece, at, _condition = piece.partition("@")
+            skipping = bool(at)
         if not skipping:
             kept.append(piece)
         elif depth == 0 and piece == "}":

@@ -94,8 +94,9 @@ def wrap(text: str, columns: int) -> list[str]:
 
 def _wrapped(line: str, columns: int) -> list[str]:
     prefix = line[: _quote_end(line)]
-    prefix = prefix if len(prefix) < columns // 2 else ""
-    indent = prefix or " " * min(len(line) - len(line.lstrip(" ")), columns // 2)
+    most = columns // 2 if columns > 3 else 0  # a wide character must fit beside it
+    prefix = prefix if len(prefix) <= most else ""
+    indent = prefix or " " * min(len(line) - len(line.lstrip(" ")), most)
     room = columns - len(indent)
     lines: list[str] = []
     row: list[str] = []
