@@ -137,7 +137,10 @@ class World:
         self.sync = RemoteSync(self.store, self.remote, self.clock, timer=self.clock.timer, rng=random.Random(1))
 
     def connect(self) -> Remote:
-        return connect(self.provider, self.sandbox.http_url, self.auth, self.limits)
+        """A new connection; with a real session over TLS, for its token is shown to nothing else."""
+        if isinstance(self.auth, Bearer):
+            return connect(self.provider, self.sandbox.http_url, self.auth, self.limits)
+        return connect(self.provider, self.sandbox.https_url, self.auth, ca_file=self.sandbox.ca_file)
 
     def close(self) -> None:
         self.remote.close()
@@ -273,13 +276,22 @@ def replace_id(box: Mailbox, name: str) -> Mailbox:
     return replace(box, id=name)
 
 
-def connect(provider: str, url: str, auth: httpx.Auth | None, limits: dict[str, float] | None = None) -> Remote:
+def connect(
+    provider: str,
+    url: str,
+    auth: httpx.Auth | None,
+    limits: dict[str, float] | None = None,
+    ca_file: Path | None = None,
+) -> Remote:
     """The real remote of a provider, pointed at a sandbox; unpaced, for the sandbox has no quota."""
+    wire: dict[str, Any] = {"auth": auth, "ca_file": ca_file}
     if provider == "gmail":
-        wire = Wire(url, auth, **limits) if limits else None  # type: ignore[arg-type]
-        return Gmail("gmail", auth=auth, base_url=url, units_per_second=1e9, burst=1e9, wire=wire)
-    wire = Wire(f"{url}/v1.0", auth, **limits) if limits else None  # type: ignore[arg-type]
-    return Graph("outlook", auth=auth, base_url=f"{url}/v1.0", requests_per_second=1e9, burst=1e9, wire=wire)
+        if limits:
+            wire["wire"] = Wire(url, auth, **limits)  # type: ignore[arg-type]
+        return Gmail("gmail", base_url=url, units_per_second=1e9, burst=1e9, **wire)
+    if limits:
+        wire["wire"] = Wire(f"{url}/v1.0", auth, **limits)  # type: ignore[arg-type]
+    return Graph("outlook", base_url=f"{url}/v1.0", requests_per_second=1e9, burst=1e9, **wire)
 
 
 @contextmanager
