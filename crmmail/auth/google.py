@@ -77,10 +77,14 @@ class GoogleSignIn(SignIn):
     def _ask_device(self) -> dict[str, Any] | str:
         """The device code, or the sentence that says why it has to be the browser. Raises SignInError, Offline."""
         url = self.settings.device_url or DEVICE_URL
-        answer = _post(self.settings, url, {"client_id": self._client.id, "scope": " ".join(self._scopes)})
+        fields = {"client_id": self._client.id, "scope": " ".join(self._scopes)}
+        answer = _post(self.settings, url, fields)
+        error, description = _refusal(answer)
+        if error == "invalid_client" and self._client.secret:  # other servers want it here too (RFC 8628 §3.1)
+            answer = _post(self.settings, url, {**fields, "client_secret": str(self._client.secret)})
+            error, description = _refusal(answer)
         if answer.status_code == 200:
             return _json(answer)
-        error, description = _refusal(answer)
         if error == "invalid_client" and "type" not in description:
             raise problems.google(error, description)
         if error == "invalid_scope":

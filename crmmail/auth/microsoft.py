@@ -97,7 +97,8 @@ class MicrosoftSignIn(SignIn):
                 scopes(self.settings),
                 redirect_uri=redirect,
                 state=self._state,
-                prompt="select_account",
+                # Others than Microsoft give no refresh token unless consent is asked for (OpenID Connect Core §11)
+                prompt="select_account" if _is_microsoft(self.settings) else "consent",
                 login_hint=self.settings.address or None,
             )
         return str(self._flow["auth_uri"])
@@ -177,7 +178,6 @@ class MicrosoftRenewer:
 def application(settings: MailboxSettings, client_id: str, cached: str = "") -> tuple[Any, Any]:
     """(msal application, its token cache) for a mailbox. Asks the authority who it is. Raises SignInError, Offline."""
     import msal
-    import msal.authority
     import requests
 
     authority = (settings.authority_url or AUTHORITY).rstrip("/")
@@ -189,19 +189,24 @@ def application(settings: MailboxSettings, client_id: str, cached: str = "") -> 
     cache = msal.SerializableTokenCache()
     if cached:
         cache.deserialize(str(cached))
-    known = net.host(authority) in msal.authority.WELL_KNOWN_AUTHORITY_HOSTS
     with _telling(settings):
         try:
             app = msal.PublicClientApplication(
                 client_id,
                 authority=f"{authority}/{settings.tenant or 'common'}",
-                instance_discovery=None if known else False,
+                instance_discovery=None if _is_microsoft(settings) else False,
                 token_cache=cache,
                 http_client=net.arrange(requests.Session(), settings.ca_file, authority),
             )
         except ValueError:
             raise _named(problems.MICROSOFT["no_tenant"], "no_tenant") from None
     return app, cache
+
+
+def _is_microsoft(settings: MailboxSettings) -> bool:
+    import msal.authority
+
+    return net.host(settings.authority_url or AUTHORITY) in msal.authority.WELL_KNOWN_AUTHORITY_HOSTS
 
 
 class _telling:

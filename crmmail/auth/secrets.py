@@ -45,7 +45,9 @@ class Tokens:
 
     def dumps(self) -> str:
         """As JSON; the one place where the secrets are written out."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value}, separators=(",", ":"))
+        return json.dumps(
+            {key: value for key, value in asdict(self).items() if value not in ("", ())}, separators=(",", ":")
+        )
 
     def __repr__(self) -> str:
         return f"Tokens({self.provider!r}, {self.address!r}, renewed_at={self.renewed_at:.0f}, ***)"

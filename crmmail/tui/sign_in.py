@@ -118,10 +118,10 @@ class SignInScreen(ModalScreen[Done | None]):
             yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Begin with what is not known yet."""
+        """Begin with what is not known yet. A wish that was given says more than the mailbox's name."""
         self.query_one("#frame").border_title = _("Sign in")
         self.set_interval(1.0, self._count_down)
-        if self._mailbox:
+        if self._mailbox and not self._wish.provider:
             self._wish = self._guide.wish_for(self._mailbox)
         if self._wish.provider:
             self._with_client()

@@ -54,8 +54,9 @@ class Provider:
             )  # fmt: skip
         base = f"{self.url}/contoso/oauth2/v2.0"
         return MailboxSettings(
-            "gmail", client_id=GOOGLE_CLIENT, client_secret=GOOGLE_SECRET, api_url=self.api, auth_url=f"{base}/authorize",
-            token_url=f"{base}/token", device_url=f"{base}/devicecode", ca_file=str(self.ca_file),
+            "gmail", client_id=GOOGLE_CLIENT, client_secret=GOOGLE_SECRET, api_url=self.api,
+            auth_url=f"{base}/authorize", token_url=f"{base}/token", device_url=f"{base}/devicecode",
+            ca_file=str(self.ca_file),
         )  # fmt: skip
 
     def revoke_all(self) -> None:
