@@ -268,6 +268,7 @@ class _Body:
             declared = f"{subject.replace('/', '_')}.eml" if subject else ""
         content_id = clean_line(part.fields.first("content-id").decode("ascii", "replace").strip(" <>"), 200)
         inline = part.disposition != "attachment" and part.kind.startswith(_MEDIA) and bool(content_id)
+        inline = inline or (part.index == self.tree.cut_off and part.kind in ("text/plain", "text/html"))
         name = attachments.name_for(declared, part.kind, number)
         return Attachment(part.index, name, part.kind, _size(self.raw, part), inline, content_id)
 
