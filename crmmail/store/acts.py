@@ -51,29 +51,38 @@ def turn(connection: sqlite3.Connection, *, back: bool) -> Done | None:
     """
     can = journal.mailbox_capabilities(connection)
     while (act := journal.latest(connection, "done" if back else "undone", newest=back)) is not None:
-        moved = _turn_all(connection, act, can, back=back)
-        state = ("undone" if back else "done") if moved else "dead"
+        turned, moved = _turn_all(connection, act, can, back=back)
+        state = ("undone" if back else "done") if turned else "dead"
         connection.execute("UPDATE act SET state = ? WHERE id = ?", (state, act.id))
-        if moved:
-            return Act(act.id, act.kind, len(moved), act.created_ms, state, act.subject), moved
+        if turned:
+            return Act(act.id, act.kind, turned, act.created_ms, state, act.subject), moved
     return None
 
 
-def _turn_all(connection: sqlite3.Connection, act: Act, can: Mapping[str, Capabilities], *, back: bool) -> list[int]:
+def _turn_all(
+    connection: sqlite3.Connection, act: Act, can: Mapping[str, Capabilities], *, back: bool
+) -> tuple[int, list[int]]:
+    """Turn an act for every message it can be turned for: how many, and the local ids of those that are here.
+
+    What is about to be deleted for good stays as it is; what is not here (a cache downloaded again) can only have
+    its unsent op withdrawn, for what it would lead back to is not known.
+    """
     turns = journal.turns(connection, act.id, back=back)
     found = _located(connection, [(item.first.mailbox, item.first.remote_id) for item in turns])
-    journal.set_state(connection, [item.withdrawn for item in turns if item.withdrawn], OpState.UNDONE)
-    queued = []
-    moved = []
+    queued, withdrawn, moved = [], [], []
     for item in turns:
         subject = found.get((item.first.mailbox, item.first.remote_id))
-        if subject is None or subject.shown.gone or subject.mailbox not in can:
+        if subject is not None and (subject.shown.gone or subject.mailbox not in can):
             continue
-        moved.append(subject.id)
-        if item.withdrawn is None:
+        if subject is not None:
+            moved.append(subject.id)
+        if item.withdrawn is not None:
+            withdrawn.append(item.withdrawn)
+        elif subject is not None:
             queued.append((subject, _back_to(item, subject.shown, can[subject.mailbox], back=back)))
+    journal.set_state(connection, withdrawn, OpState.UNDONE)
     journal.append(connection, act.id, Verb.RESTORE.value, queued, back=int(back))
-    return moved
+    return len(queued) + len(withdrawn), moved
 
 
 def _back_to(turn: Turn, now: State, can: Capabilities, *, back: bool) -> Delta:

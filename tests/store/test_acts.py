@@ -215,6 +215,29 @@ def test_a_quiet_act_is_sent_but_undo_and_redo_do_not_come_by_it(store: Store) -
     assert [wish.delta.unread for wish in store.claim("work", 9)] == [False]
 
 
+def test_undo_does_not_touch_what_is_about_to_be_deleted_for_good(store: Store) -> None:
+    ids = filled(store, 1)
+    store.perform(Verb.TRASH, ids)
+    store.perform(Verb.DELETE, ids)
+    assert store.undo() is None
+    check(store)
+    (wish,) = store.claim("work", 9)
+    assert wish.delta.gone
+
+
+def test_undo_before_the_cache_is_downloaded_again_still_withdraws_what_was_not_sent(
+    store: Store, directory: Path
+) -> None:
+    store.perform(Verb.TRASH, filled(store, 1))
+    store.close()
+    for path in directory.glob("cache.db*"):
+        path.unlink()
+    with Store.open(directory) as again:
+        again.register(GMAIL)
+        assert (act := again.undo()) is not None and act.count == 1
+        assert again.claim("work", 9) == []
+
+
 def test_undo_leaves_out_messages_that_are_gone(store: Store) -> None:
     ids = filled(store, 3)
     store.perform(Verb.TRASH, ids)
