@@ -267,8 +267,9 @@ class _Body:
             subject = headers.split(self.raw, part.start, part.end).text("subject", 100)
             declared = f"{subject.replace('/', '_')}.eml" if subject else ""
         content_id = clean_line(part.fields.first("content-id").decode("ascii", "replace").strip(" <>"), 200)
-        inline = part.disposition != "attachment" and part.kind.startswith(_MEDIA) and bool(content_id)
-        inline = inline or (part.index == self.tree.cut_off and part.kind in ("text/plain", "text/html"))
+        is_text = part.index == self.tree.cut_off and not declared and part.kind in ("text/plain", "text/html")
+        is_picture = part.kind.startswith(_MEDIA) and bool(content_id)
+        inline = part.disposition != "attachment" and (is_text or is_picture)
         name = attachments.name_for(declared, part.kind, number)
         return Attachment(part.index, name, part.kind, _size(self.raw, part), inline, content_id)
 
