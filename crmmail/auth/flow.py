@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from crmmail.auth import problems
 from crmmail.auth.net import is_loopback
-from crmmail.auth.secrets import Tokens
+from crmmail.auth.secrets import Tokens, veil
 from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _
 from crmmail.signing import Done, Event, Failed, Notice, ShowUrl, Working
@@ -69,7 +69,7 @@ class SignIn(ABC):
     def paste(self, address: str) -> None:
         """The address the browser ended at, copied by the user because the browser runs on another machine."""
         parts = urlsplit(address.strip())
-        self._received(dict(parse_qsl(parts.query or parts.path.lstrip("?"))))
+        self._received(veil(dict(parse_qsl(parts.query or parts.path.lstrip("?")))))
 
     @abstractmethod
     def _steps(self) -> Iterator[Event]:
@@ -96,7 +96,7 @@ class SignIn(ABC):
         if not fields.get("code") and not fields.get("error"):
             self._wishes.put(("notice", "no_code"))
             return False
-        self._wishes.put(("answer", fields))
+        self._wishes.put(("answer", veil(fields)))
         return True
 
     def _browser(self, why: str) -> Iterator[Event]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmmail.auth import GMAIL_FULL, GMAIL_MODIFY, clients, net, problems
 from crmmail.auth.flow import SignIn, plain, shown
-from crmmail.auth.secrets import Secret, Tokens
+from crmmail.auth.secrets import Secret, Tokens, veil
 from crmmail.errors import Rejected, SettingsError, SignInError
 from crmmail.i18n import _
 from crmmail.signing import Event, ShowCode
@@ -81,7 +81,7 @@ class GoogleSignIn(SignIn):
         answer = _post(self.settings, url, fields)
         error, description = _refusal(answer)
         if error == "invalid_client" and self._client.secret:  # other servers want it here too (RFC 8628 §3.1)
-            answer = _post(self.settings, url, {**fields, "client_secret": str(self._client.secret)})
+            answer = _post(self.settings, url, {**fields, "client_secret": self._client.secret})
             error, description = _refusal(answer)
         if answer.status_code == 200:
             return _json(answer)
@@ -116,7 +116,7 @@ class GoogleSignIn(SignIn):
                 raise problems.google(error, description)
 
     def _token(self, fields: dict[str, str]) -> httpx.Response:
-        mine = {"client_id": self._client.id, "client_secret": str(self._client.secret)}
+        mine = {"client_id": self._client.id, "client_secret": self._client.secret}
         return _post(self.settings, self.settings.token_url or TOKEN_URL, {**mine, **fields})
 
     # the browser
@@ -147,9 +147,9 @@ class GoogleSignIn(SignIn):
         url = self.settings.token_url or TOKEN_URL
         try:
             with _plain_loopback(url):
-                granted = self._flow.fetch_token(code=answer["code"], include_client_id=True)
+                granted = veil(self._flow.fetch_token(code=answer["code"], include_client_id=True))
         except Warning as warning:  # oauthlib raises one when the user granted less (or more) than was asked
-            granted = getattr(warning, "token", {})
+            granted = veil(getattr(warning, "token", {}))
         except oauthlib.oauth2.OAuth2Error as error:
             raise problems.google(str(error.error or ""), str(error.description or "")) from None
         except requests.HTTPError as error:
@@ -199,9 +199,9 @@ class GoogleRenewer:
         url = self._settings.token_url or TOKEN_URL
         fields = {
             "client_id": tokens.client_id,
-            "client_secret": str(tokens.client_secret),
+            "client_secret": tokens.client_secret,
             "grant_type": "refresh_token",
-            "refresh_token": str(tokens.refresh_token),
+            "refresh_token": tokens.refresh_token,
         }
         answer = _post(self._settings, url, fields)
         if answer.status_code != 200:
@@ -221,7 +221,7 @@ class GoogleRenewer:
 
 def revoke(settings: MailboxSettings, tokens: Tokens) -> None:
     """Tell Google that the session is no longer wanted. Raises Offline or Transient; any other answer is fine."""
-    _post(settings, settings.revoke_url or REVOKE_URL, {"token": str(tokens.refresh_token)})
+    _post(settings, settings.revoke_url or REVOKE_URL, {"token": tokens.refresh_token})
 
 
 def expiry(now: float, granted: Mapping[str, Any]) -> float:
@@ -290,7 +290,7 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
         held = None
     if not isinstance(held, dict):
         raise problems.busy(answer.url.host, answer.status_code)
-    return held
+    return veil(held)
 
 
 def _refusal(answer: httpx.Response) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from crmmail.auth import clients, net, problems
 from crmmail.auth.flow import SignIn, plain, shown
 from crmmail.auth.google import as_remote, expiry, read_address
-from crmmail.auth.secrets import Secret, Tokens
+from crmmail.auth.secrets import Secret, Tokens, veil
 from crmmail.errors import SettingsError, SignInError
 from crmmail.i18n import _
 from crmmail.signing import Event, ShowCode
@@ -82,7 +82,7 @@ class MicrosoftSignIn(SignIn):
                 raise problems.common("expired_token")
             # One question at a time: msal's own waiting notices a cancel a second late. It keeps the interval.
             with _telling(self.settings):
-                result = self._app.acquire_token_by_device_flow(flow, exit_condition=lambda _flow: True)
+                result = veil(self._app.acquire_token_by_device_flow(flow, exit_condition=lambda _flow: True))
             if "access_token" in result:
                 yield from self._finish(self._made(result))
                 return
@@ -108,7 +108,7 @@ class MicrosoftSignIn(SignIn):
             raise problems.microsoft(answer)
         try:
             with _telling(self.settings):
-                result = self._app.acquire_token_by_auth_code_flow(self._flow, answer)
+                result = veil(self._app.acquire_token_by_auth_code_flow(self._flow, answer))
         except ValueError:  # also what a state that does not match would be, but that was checked before
             raise problems.common("no_code") from None
         if "access_token" not in result:
@@ -161,6 +161,7 @@ class MicrosoftRenewer:
             )
         if result is None:
             raise problems.session_over(tokens.address, "no_refresh_token")
+        result = veil(result)
         if "access_token" not in result:
             if result.get("error") in _NEEDS_USER:
                 raise problems.session_over(tokens.address, problems.microsoft(result).code)

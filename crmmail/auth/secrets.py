@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, SupportsIndex
 
@@ -20,6 +21,12 @@ class Secret(str):
 
 
 NONE = Secret("")
+_VEILED = frozenset({"access_token", "refresh_token", "id_token", "code", "device_code", "client_info"})
+
+
+def veil(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """A server's answer, or a redirect's fields, with its secrets as Secret."""
+    return {key: Secret(value) if key in _VEILED and isinstance(value, str) else value for key, value in answer.items()}
 
 
 @dataclass(frozen=True, slots=True)
