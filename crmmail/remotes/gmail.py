@@ -120,10 +120,10 @@ class Gmail:
         return place
 
     def _missed(self, place: Place, known: Known) -> Generator[Page, None, tuple[Place, set[str]]]:
-        seen = {message for _token, ids in self._listing("") for message in ids}
+        seen = dict.fromkeys(message for _token, ids in self._listing("") for message in ids)
         have = known(seen)
         place = yield from self._filled(place, [message for message in seen if message not in have])
-        return place, seen
+        return place, set(seen)
 
     def _states(self, place: Place, known: Known) -> Iterator[Page]:
         """The labels of messages that were here before this fill: one list per label is cheaper than a get each."""

@@ -65,7 +65,9 @@ class Calls:
 
     def post(self, path: str, kind: str, body: dict[str, Any], scope: str = "") -> None:
         self._pace.take(UNITS[kind])
-        self._wire.ok("POST", USER + path, json=body, scope=scope, repeatable=True)
+        answer = self._wire.ok("POST", USER + path, json=body, scope=scope, repeatable=True)
+        if answer.body:
+            answer.json()  # a page for people in between says 200 too: what it answered has not been done
 
     def together(self, calls: Sequence[Call], limit: int = JSON_LIMIT) -> tuple[dict[int, Part], RemoteError | None]:
         """The answers by position, and the error that kept the missing ones away, if any are."""

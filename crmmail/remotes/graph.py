@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from crmmail.errors import Rejected, RemoteError, ScopeRequired
+from crmmail.errors import Rejected, RemoteError, ScopeRequired, Transient
 from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Folder, Incoming, Page, Role, State, Wish
 from crmmail.remotes import Known, graph_json, refusals
@@ -109,6 +109,9 @@ class Graph:
         parts, error = self._calls.together(calls)
         if error is not None:
             raise error
+        for part in parts.values():
+            if part.ok and not part.told.get("id"):  # taking it for "no such folder" would misplace its messages
+                raise Transient(_("The server's answer was cut off or makes no sense."), status=part.status)
         roles = {str(part.told["id"]): names[number][0] for number, part in parts.items() if part.told.get("id")}
         if not roles:  # a mailbox without even an inbox: what the server says of it, not an empty mailbox
             raise parts[0].error()

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from crmmail.errors import RemoteError
+from crmmail.errors import RemoteError, Transient
+from crmmail.i18n import _
 from crmmail.remotes.batching import Part, persevere
-from crmmail.remotes.http import JSON_LIMIT, RAW_LIMIT, Wire
+from crmmail.remotes.http import RAW_LIMIT, Wire
 from crmmail.remotes.pace import Bucket
 
 SCOPE = "https://graph.microsoft.com/Mail.ReadWrite"
 IMMUTABLE = 'IdType="ImmutableId"'
 CALLS_PER_BATCH = 20
-BATCH_LIMIT = 2 * JSON_LIMIT
 REQUESTS_PER_SECOND, BURST = 9.0, 4000.0
 """4,000 + 600 s × 9 stays below the 10,000 requests in ten minutes that one program may make to one mailbox."""
 
@@ -56,7 +56,10 @@ class Calls:
         """The bytes of one call."""
         self._pace.take(1)
         headers = {"Prefer": preferring(), "Accept": "*/*"}
-        return self._wire.ok("GET", url, headers=headers, limit=RAW_LIMIT).body
+        answer = self._wire.ok("GET", url, headers=headers, limit=RAW_LIMIT)
+        if answer.headers.get("content-type", "").lower().startswith("text/html"):  # MIME is told as text/plain
+            raise Transient(_("Something between here and the server answered instead of it."), status=answer.status)
+        return answer.body
 
     def relative(self, link: str) -> str:
         """A link of the server's as a path below our root. Raises Transient when it lies elsewhere."""
@@ -74,7 +77,7 @@ class Calls:
             self._pace.take(len(chunk))
             body = {"requests": [_request(number, calls[number]) for number in chunk]}
             headers = {"Prefer": preferring()}
-            answer = self._wire.json("POST", "/$batch", json=body, headers=headers, limit=BATCH_LIMIT, repeatable=True)
+            answer = self._wire.json("POST", "/$batch", json=body, headers=headers, repeatable=True)
             found |= _parts(answer)
         return found
 
@@ -99,5 +102,7 @@ def _parts(answer: Mapping[str, Any]) -> dict[int, Part]:
             continue
         told = item.get("headers")
         headers = {str(name).lower(): str(text) for name, text in told.items()} if isinstance(told, Mapping) else {}
-        found[int(str(item["id"]))] = Part(item["status"], headers, item.get("body"))
+        body = item.get("body")
+        damaged = body is not None and not isinstance(body, Mapping)
+        found[int(str(item["id"]))] = Part(item["status"], headers, body, damaged)
     return found

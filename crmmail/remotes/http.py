@@ -32,7 +32,7 @@ READ_SECONDS = 30.0
 CALL_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 100.0
 SLOWEST_BYTES = 16 * 1024
-"""Bytes a second that extend a call's deadline: 25 MB over a slow line is patience, one byte in 5 s is not."""
+"""Bytes a second that extend the deadline of a raw message: 25 MB over a slow line are worth waiting for."""
 JSON_LIMIT = 16 * 1024 * 1024
 RAW_LIMIT = 64 * 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -205,7 +205,10 @@ class Wire:
             except CrmMailError:
                 raise
             except Exception as error:
-                raise self._translated(error, watch) from error
+                ours = self._translated(error, watch)
+                if ours is None:
+                    raise
+                raise ours from error
         return Answer(response.status_code, {name.lower(): text for name, text in response.headers.items()}, body)
 
     def _connected(self) -> httpx.Client:
@@ -235,20 +238,26 @@ class Wire:
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[_Watch]:
-        watch = _Watch(self._seconds, self._sockets)
+        watch = _Watch(self._seconds, self._remember)
         threading.Thread(target=watch.guard, args=(self._cut,), name="crmmail-deadline", daemon=True).start()
         try:
             yield watch
         finally:
             watch.done.set()
 
+    def _remember(self, line: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(line)
+
     def _cut(self) -> None:
-        for line in list(self._sockets):
+        with self._lock:
+            lines = list(self._sockets)
+        for line in lines:
             with contextlib.suppress(OSError):  # already closed
                 line.shutdown(socket.SHUT_RDWR)
 
-    def _translated(self, error: Exception, watch: _Watch) -> Exception:
-        """The error of our tree for one of httpx's, or `error` itself when it is a defect."""
+    def _translated(self, error: Exception, watch: _Watch) -> Exception | None:
+        """The error of our tree for one of httpx's, None when it is a defect."""
         import httpx
 
         if self._closed:
@@ -256,7 +265,7 @@ class Wire:
         if watch.expired:
             return Offline(_("The server took too long to answer."))
         if not isinstance(error, httpx.HTTPError | httpx.StreamError | OSError):
-            return error
+            return None
         told = _told(error, watch)
         dropped = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
         return _StaleConnection(told) if dropped and not watch.fresh and not watch.answered else told
@@ -273,13 +282,13 @@ class _StaleConnection(Exception):
 class _Watch:
     """The deadline of one call, and what is known of its connection."""
 
-    def __init__(self, seconds: float, sockets: weakref.WeakSet[socket.socket]) -> None:
+    def __init__(self, seconds: float, remember: Callable[[socket.socket], None]) -> None:
         self.done = threading.Event()
         self.expired = False
         self.fresh = False  # a new connection was made for this call
         self.answered = False
         self._until = time.monotonic() + seconds
-        self._sockets = sockets
+        self._remember = remember
 
     def guard(self, cut: Callable[[], None]) -> None:
         """Runs in its own thread: when the deadline passes, cut the connections so that the reader wakes."""
@@ -299,12 +308,13 @@ class _Watch:
             self.fresh = True
             line = info["return_value"].get_extra_info("socket")
             if isinstance(line, socket.socket):
-                self._sockets.add(line)
+                self._remember(line)
 
 
 def _read(response: httpx.Response, limit: int, watch: _Watch) -> bytes:
     watch.answered = True
     told = response.headers.get("content-length", "")
+    patient = limit > JSON_LIMIT
     if told.isdigit() and int(told[:12]) > limit:
         raise TooLarge(_("The server's answer was too large and was dropped."), status=response.status_code)
     chunks: list[bytes] = []
@@ -313,7 +323,8 @@ def _read(response: httpx.Response, limit: int, watch: _Watch) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge(_("The server's answer was too large and was dropped."), status=response.status_code)
-        watch.heard(len(chunk))
+        if patient:
+            watch.heard(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -273,3 +273,22 @@ def test_system_folders_are_known_in_any_language(outlook: World) -> None:
     roles = {folder.name: folder.role for folder in Mirror().pull(outlook.connect()).folders}
     assert roles["Caixa de Entrada"] is Role.INBOX
     assert roles["Itens Excluídos"] is Role.TRASH
+
+
+def test_a_page_of_another_server_is_not_taken_for_a_message(outlook: World) -> None:
+    (remote_id,) = outlook.add(1)
+    mirror = Mirror().pull(outlook.connect())
+    outlook.box.faults.add("html", path=r"\$value", times=1)
+    with pytest.raises(Transient):
+        list(outlook.connect().bodies([remote_id]))
+    assert mirror.fill(outlook.connect()).messages[remote_id].raw == letter(0)
+
+
+def test_roles_that_were_told_by_half_are_not_believed(outlook: World) -> None:
+    outlook.add(2)
+    outlook.box.faults.add("html", path=r"/mailFolders/inbox\?", times=1)
+    mirror = Mirror()
+    with pytest.raises(Transient):
+        mirror.pull(outlook.connect())
+    mirror.pull(outlook.connect())
+    assert mirror.states() == outlook.truth()
