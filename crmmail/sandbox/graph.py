@@ -103,6 +103,8 @@ def applied(request: Request, answer: Any, status: int = 200, **headers: str) ->
     """JSON, saying which preference was kept."""
     if immutable(request):
         headers["Preference_Applied"] = 'IdType="ImmutableId"'
+    if isinstance(answer, dict) and "@odata.context" not in answer:
+        answer = {"@odata.context": f"{request.base}/v1.0/$metadata#messages/$entity", **answer}
     return Response.of(answer, status, **headers)
 
 
@@ -301,9 +303,7 @@ def list_folder_messages(sandbox: Sandbox, request: Request, mailbox: Mailbox) -
 @method(READ)
 def get_message(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
     wanted = graph_query.selected(request.one("$select"))
-    message = the_message(request, mailbox)
-    shown = {"@odata.context": f"{request.base}/v1.0/$metadata#messages/$entity"}
-    return applied(request, shown | show(request, mailbox, message, wanted))
+    return applied(request, show(request, mailbox, the_message(request, mailbox), wanted))
 
 
 @method(READ)

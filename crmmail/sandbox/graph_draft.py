@@ -58,7 +58,7 @@ class Draft:
         for name in ("From", "Sender", *RECIPIENTS.values()):
             if found := mime.raw_addresses(raw, name):
                 named[name] = written(found)
-        return cls(named, kind == "html", content.removesuffix("\n").removesuffix("\r"), kept)  # `raw` adds one
+        return cls(named, kind == "html", content, kept)
 
     def set(self, name: str, value: str) -> None:
         """Set a header, whatever case its name had; '' removes it."""
@@ -70,7 +70,8 @@ class Draft:
     def raw(self) -> bytes:
         """The draft as bytes."""
         message = email.message.EmailMessage(policy=email.policy.SMTP)
-        message.set_content(self.content, subtype="html" if self.html else "plain", charset="utf-8", cte="base64")
+        octets = self.content.encode("utf-8", "replace")  # as bytes: nothing is appended to them
+        message.set_content(octets, "text", "html" if self.html else "plain", cte="base64", params={"charset": "utf-8"})
         for piece in self.pieces:
             main, _, sub = piece.content_type.partition("/")
             if main in ("multipart", "message") or not sub:
