@@ -90,7 +90,7 @@ class Driver:
             self._step(quiet=0)
             wanted = self.subjects[self.place - 1][:20]
             self._key("open", "<enter>", lambda term, wanted=wanted: opened(term, wanted))
-            self._key("close", "<esc>", lambda term: "Esc Back" not in term.text()[-1])
+            self._key("close", "q", lambda term: "Esc Back" not in term.text()[-1])
 
     def _acting(self) -> None:
         """Trash the first message again and again: it is gone, the next one is under the cursor, the title counts."""
