@@ -25,7 +25,7 @@ class Part:
     status: int
     headers: Mapping[str, str]
     body: Any
-    damaged: bool = False  # there was a body, and it was no JSON
+    damaged: bool = False  # there was a body, and it was no JSON object
 
     @property
     def ok(self) -> bool:

@@ -43,6 +43,8 @@ class Mirror:
         old = self.messages.get(incoming.remote_id)
         if incoming.raw is not None:
             self.fetched.append(incoming.remote_id)
+        if old is None and incoming.state is None:
+            return  # a body that came when its message had gone already
         if old is not None:
             incoming = replace(
                 incoming,

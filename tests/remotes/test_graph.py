@@ -292,3 +292,11 @@ def test_roles_that_were_told_by_half_are_not_believed(outlook: World) -> None:
         mirror.pull(outlook.connect())
     mirror.pull(outlook.connect())
     assert mirror.states() == outlook.truth()
+
+
+def test_a_move_answered_by_another_server_has_not_been_made(outlook: World) -> None:
+    (remote_id,) = outlook.add(1)
+    mirror = Mirror().pull(outlook.connect())
+    outlook.box.faults.add("html", path="/move", times=1)
+    acks = mirror.push(outlook.connect(), [outlook.wish(mirror, remote_id, TO_TRASH)])
+    assert acks[remote_id].state == State(frozenset({"trash"})) == outlook.truth()[remote_id]
