@@ -19,6 +19,8 @@ from crmmail.faultpoint import fault
 from crmmail.store.files import CACHE, DESK
 
 BUSY_MS = 5_000
+TIDIED_BYTES = 2_000_000  # a WAL this long is brought home by the sync side, so that no key press has to
+UNTENDED_PAGES = 8_000  # 32 MB: the key press does it after all when no sync has for very long
 
 
 class Connection(sqlite3.Connection):
@@ -54,8 +56,10 @@ def tune_writer(connection: sqlite3.Connection) -> None:
     for name, level in (("main", "FULL"), ("cache", "NORMAL")):
         connection.execute(f"PRAGMA {name}.journal_mode = WAL")
         connection.execute(f"PRAGMA {name}.synchronous = {level}")
+        connection.execute(f"PRAGMA {name}.journal_size_limit = 0")  # so that the file's size tells what is in it
     connection.execute("PRAGMA cache.cache_size = -8000")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {UNTENDED_PAGES}")
 
 
 class _Reader:
@@ -127,6 +131,15 @@ class Connections:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
                 raise
+
+    def tidy(self) -> None:
+        """Bring long WAL files home; called where nobody waits for the answer."""
+        for name, file in (("main", DESK), ("cache", CACHE)):
+            wal = self._directory / f"{file}-wal"
+            if wal.exists() and wal.stat().st_size > TIDIED_BYTES:
+                with self.lock:
+                    if self.writer is not None:
+                        self.writer.execute(f"PRAGMA {name}.wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the writer and this thread's reader; other threads' go with their threads."""
