@@ -135,7 +135,7 @@ class Acts(MailScreen):
 
     def action_select_all(self) -> None:
         """First what is on screen; again: everything in the folder."""
-        seen = {row.id for row in self.messages.on_screen}
+        seen = {row.id for row in self.messages.visible_rows}
         if self.messages.selected < seen or not self.messages.selected:
             self.messages.select(seen)
             if self.messages.count > len(seen):
@@ -159,7 +159,7 @@ class Acts(MailScreen):
     action_unselect = action_select_none
 
     def _select_where(self, wanted: Callable[[Row], bool]) -> None:
-        self.messages.select(row.id for row in self.messages.on_screen if wanted(row))
+        self.messages.select(row.id for row in self.messages.visible_rows if wanted(row))
 
     def action_select_read(self) -> None:
         """Select the read ones on screen."""

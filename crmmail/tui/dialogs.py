@@ -55,9 +55,18 @@ class Dialog(ModalScreen[R]):
     """A box in the middle; Esc leaves it without an answer."""
 
     def on_key(self, event: events.Key) -> None:
+        """Textual calls the `on_` methods of every base class: the one here asks the one method that is overridden."""
+        self.pressed(event)
+
+    def on_mount(self) -> None:
+        """Ready to be used."""
+        self.ready()
+
+    def ready(self) -> None:
+        """Put the focus where it belongs."""
+
+    def pressed(self, event: events.Key) -> None:
         """Esc and q lead out of every dialog; arrows go from button to button."""
-        # Textual calls the handler of every class in the MRO: after a subclass called this one, not once more.
-        event.prevent_default()
         if event.key == "escape" or (event.key == "q" and not isinstance(self.focused, Input)):
             event.stop()
             self.dismiss(None)
@@ -91,21 +100,25 @@ class Confirm(Dialog[bool]):
         """Room for more between text and buttons."""
         yield from ()
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """Enter does what is safe."""
         self.query_one("#yes" if self.harmless else "#no").focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """y and n answer."""
         if event.key in ("y", "n", _("y")):
             event.stop()
             self.dismiss(event.key != "n")
             return
-        super().on_key(event)
+        super().pressed(event)
 
     @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+    def _button(self, event: Button.Pressed) -> None:
+        self.answered(event.button.id == "yes")
+
+    def answered(self, yes: bool) -> None:
+        """The answer stands."""
+        self.dismiss(yes)
 
 
 class ConfirmCount(Confirm):
@@ -120,13 +133,13 @@ class ConfirmCount(Confirm):
         yield Static(Content(_("Type {count} to go on:").format(count=self.count)), id="ask")
         yield Input(id="count", compact=True, max_length=9)
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """Typing goes to the number."""
         self.query_one(Input).focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """No single key answers here."""
-        Dialog.on_key(self, event)
+        Dialog.pressed(self, event)
 
     @property
     def right(self) -> bool:
@@ -137,11 +150,12 @@ class ConfirmCount(Confirm):
     def _typed(self) -> None:
         self._decide()
 
-    def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "no":
-            self.dismiss(False)
-        else:
+    def answered(self, yes: bool) -> None:
+        """Only with the right number."""
+        if yes:
             self._decide()
+        else:
+            self.dismiss(False)
 
     def _decide(self) -> None:
         if self.right:
@@ -259,12 +273,12 @@ class Picker(Dialog[int | tuple[str, int]]):
             hints = [f"{'Enter' if key == 'enter' else key} {label}" for key, label in self.keys.items()]
             yield Static(Content(" · ".join([*hints, "Esc " + _("close")])), id="hint")
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """As high as its lines, as far as there is room."""
         self.choices.styles.height = max(1, min(len(self.choices.lines), self.app.size.height - 9))
         self.choices.focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """Move, choose, leave."""
         key = event.key
         if key in self.keys and self.choices.lines:
@@ -274,7 +288,7 @@ class Picker(Dialog[int | tuple[str, int]]):
             event.stop()
             self.choices.move(MOVES[key])
         else:
-            super().on_key(event)
+            super().pressed(event)
 
     @on(Choices.Chosen)
     def _chosen(self) -> None:
@@ -320,11 +334,11 @@ class TextScreen(Dialog[None]):
             yield self.pane
             yield Static(Content("Esc " + _("close")), id="hint")
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """Keys scroll."""
         self.pane.focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """Scroll by keys as everywhere."""
         if event.key in MOVES or event.key == "space":
             event.stop()
@@ -336,4 +350,4 @@ class TextScreen(Dialog[None]):
             by = 8 if event.key in ("right", "l") else -8
             self.pane.scroll_to(x=self.pane.scroll_offset.x + by, animate=False, immediate=True)
         else:
-            super().on_key(event)
+            super().pressed(event)

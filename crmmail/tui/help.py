@@ -33,13 +33,13 @@ class Help(Dialog[None]):
             hint = _("Change them in config.toml · {key} finds commands · Esc closes")
             yield Static(Content(hint.format(key=self.keymap.first("palette"))), id="hint")
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """As high as the screen allows."""
         self.choices.put(lines(self.keymap))
         self.choices.styles.height = max(3, self.app.size.height - 8)
         self.choices.focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """Scroll."""
         if event.key in PAGE_MOVES:
             event.stop()
@@ -48,7 +48,7 @@ class Help(Dialog[None]):
             event.stop()
             self.dismiss(None)
         else:
-            super().on_key(event)
+            super().pressed(event)
 
 
 def lines(keymap: Keymap) -> list[tuple[str, str]]:

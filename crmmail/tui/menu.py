@@ -36,7 +36,7 @@ class ActionsMenu(Dialog[str]):
             yield self.choices
             yield Static(Content("Enter " + _("choose") + " · Esc " + _("close")), id="hint")
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """As high as it has entries."""
         self.choices.put(
             [(_(item.label), self.keymap.first(item.id)) if item else ("", HEADING) for item in self.entries]
@@ -44,7 +44,7 @@ class ActionsMenu(Dialog[str]):
         self.choices.styles.height = max(1, min(len(self.entries), self.app.size.height - 8))
         self.choices.focus()
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """Move, choose, or press the command's own key."""
         from crmmail.tui.keyboard import stroke
 
@@ -60,7 +60,7 @@ class ActionsMenu(Dialog[str]):
             event.stop()
             self.choices.move(MOVES[event.key])
         else:
-            super().on_key(event)
+            super().pressed(event)
 
     @on(Choices.Chosen)
     def _chosen(self) -> None:

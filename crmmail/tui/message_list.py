@@ -145,8 +145,10 @@ class MessageList(PaintedScroll):
         longest = max(len(now), len(seen))
         differing = [at for at in range(longest) if now[at : at + 1] != seen[at : at + 1]]
         differing += [index - top for index in {old_index, self.index} if old_index != self.index]
-        for row in {now[at].id for at in differing if 0 <= at < len(now)}:
-            self._drop_strips(row)
+        known = {row.id: row for row in seen}
+        for row in now:
+            if known.get(row.id, row) != row:
+                self._drop_strips(row.id)
         if differing:
             self.refresh_lines(top + min(differing), max(differing) - min(differing) + 1)
 
@@ -244,7 +246,7 @@ class MessageList(PaintedScroll):
             self.select(())
 
     @property
-    def on_screen(self) -> list[Row]:
+    def visible_rows(self) -> list[Row]:
         """The rows that are visible."""
         return self.pages.rows(self.scroll_offset.y, self.scroll_offset.y + self.size.height)
 

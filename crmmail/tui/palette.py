@@ -56,7 +56,7 @@ class Palette(Dialog[str]):
             yield self.choices
             yield Static(Content("Enter " + _("run") + " · Esc " + _("close")), id="hint")
 
-    def on_mount(self) -> None:
+    def ready(self) -> None:
         """Everything, until something is typed."""
         self.choices.styles.height = max(3, min(14, self.app.size.height - 8))
         self._find("")
@@ -73,7 +73,7 @@ class Palette(Dialog[str]):
             or [(_("No such command"), "")]
         )
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, event: events.Key) -> None:
         """Arrows move while typing goes on."""
         if event.key in ("down", "up", "pagedown", "pageup"):
             event.stop()

@@ -112,10 +112,14 @@ class Sidebar(PaintedScroll):
         statuses = self.store.statuses()
         fresh = lines(boxes, folders, statuses, self.key())
         if fresh != self.lines:
-            self.lines = fresh
-            self._follow()
-            self.set_length(len(fresh))
-            self.refresh()
+            before, self.lines = self.lines, fresh
+            if len(before) != len(fresh):
+                self._follow()
+                self.set_length(len(fresh))
+                self.refresh()
+            else:
+                for index in (at for at, line in enumerate(fresh) if line != before[at]):
+                    self.refresh_line(index)
         return any(status.phase is Phase.SIGN_IN for status in statuses.values())
 
     def mark(self, mailbox: str, folder: str) -> None:
