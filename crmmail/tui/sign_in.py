@@ -20,6 +20,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
+from textual.style import Style
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -50,12 +51,12 @@ class SignInScreen(ModalScreen[Done | None]):
     DEFAULT_CSS = """
     SignInScreen { align: center middle; }
     SignInScreen > #frame {
-        width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
+        width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; overflow-y: auto;
         background: $surface; color: $foreground; border: round $primary; border-title-color: $text-primary;
     }
     SignInScreen Static { width: 100%; height: auto; }
-    SignInScreen OptionList { height: auto; border: none; padding: 0; margin: 1 0 0 0; background: $surface; }
-    SignInScreen Input { margin: 1 0 0 0; }
+    SignInScreen OptionList { height: auto; margin: 1 0 0 0; background: $surface; }
+    SignInScreen Input { margin: 1 0 0 0; background: $panel; }
     SignInScreen #large {
         margin: 1 0; padding: 1 2; text-align: center; text-style: bold; background: $panel; color: $text-primary;
     }
@@ -109,11 +110,11 @@ class SignInScreen(ModalScreen[Done | None]):
         """All parts there can be; each step shows some of them."""
         with Vertical(id="frame"):
             yield Static(id="sentence", markup=False)
-            yield OptionList(*(Option(label, id=name) for name, label in PROVIDERS), id="providers")
+            yield OptionList(*(Option(label, id=name) for name, label in PROVIDERS), id="providers", compact=True)
             yield Static(id="address", markup=False)
             yield Static(id="large", markup=False)
             yield Static(id="left", markup=False)
-            yield Input(id="typed")
+            yield Input(id="typed", compact=True)
             yield Static(id="said", markup=False)
             yield Static(id="keys", markup=False)
 
@@ -140,7 +141,8 @@ class SignInScreen(ModalScreen[Done | None]):
         texts = {"sentence": sentence, "keys": keys, **parts}
         for name in ("sentence", "address", "large", "left", "said", "keys"):
             widget = self.query_one(f"#{name}", Static)
-            widget.update(Content(format.clean(texts.get(name, ""), lines=True)))
+            shown = format.content(texts.get(name, ""), lines=True)
+            widget.update(_linked(shown) if name == "address" else shown)
             widget.display = bool(texts.get(name))
         for name in ("failed", "done"):
             self.set_class(step == name, f"-{name}")
@@ -382,3 +384,8 @@ class SignInScreen(ModalScreen[Done | None]):
         """The explicit choice of a 0600 file."""
         self._wish = dataclasses.replace(self._wish, token_store="file")
         self._begin()
+
+
+def _linked(address: Content) -> Content:
+    """An address as a link of the terminal's own (OSC 8): one click, also over SSH and across wrapped lines."""
+    return address.stylize(Style(link=address.plain)) if address.plain.startswith("https://") else address
