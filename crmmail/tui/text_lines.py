@@ -117,6 +117,8 @@ def _date(message: Message) -> str:
 
 _FLAGS = {
     "invalid_sender": "bad",
+    "multiple_from": "bad",
+    "name_contains_other_address": "bad",
     "ambiguous_structure": "warn",
     "truncated": "warn",
 }
@@ -125,7 +127,11 @@ _FLAGS = {
 def _flag_words(flag: str) -> str:
     return {
         "invalid_sender": _("The sender's address is not valid: do not trust who this claims to be from."),
-        "ambiguous_sender": _("The message names several senders: do not trust who this claims to be from."),
+        "multiple_from": _("The message names several senders: do not trust who this claims to be from."),
+        "name_contains_other_address": _("The sender's name shows an address that is not the sender's own."),
+        "ambiguous_attachment_name": _(
+            "An attachment is named in two ways; the name shown is the one it is saved under."
+        ),
         "ambiguous_structure": _("The message is built so that different programs may show different things."),
         "truncated": _("The message was cut: it is too long to show whole."),
         "hidden_text": _("The message holds text made invisible in other programs."),
@@ -138,7 +144,10 @@ def _notes(body: Body, shape: Shape) -> Iterator[TextLine]:
         for index, line in enumerate(format.wrap(_flag_words(flag), shape.width - 2)):
             yield _plain(("▲ " if index == 0 else "  ") + line, _FLAGS.get(flag, "warn"))
     if body.too_complex:
-        yield _plain("▲ " + _("Too complex to show. {key} shows the source.").format(key=shape.hint("raw")), "warn")
+        yield _plain(
+            "▲ " + _("Too complex: part of it was left out. {key} shows the source.").format(key=shape.hint("raw")),
+            "warn",
+        )
     shown = [item for item in body.attachments if not item.inline] or list(body.attachments)
     for item in shown[:8]:
         size = f"{format.size(item.size)}  {format.clean(item.content_type)}"
