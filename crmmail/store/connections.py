@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -133,11 +133,15 @@ class Connections:
                 raise
 
     def tidy(self) -> None:
-        """Bring long WAL files home; called where nobody waits for the answer."""
+        """Bring long WAL files home; called where nobody waits for the answer.
+
+        Without success (full disk, damage) nothing is lost: what is in the WAL stays there, and the next reading or
+        writing meets the same trouble and tells it.
+        """
         for name, file in (("main", DESK), ("cache", CACHE)):
             wal = self._directory / f"{file}-wal"
             if wal.exists() and wal.stat().st_size > TIDIED_BYTES:
-                with self.lock:
+                with self.lock, suppress(sqlite3.Error):
                     if self.writer is not None:
                         self.writer.execute(f"PRAGMA {name}.wal_checkpoint(PASSIVE)").fetchall()
 

@@ -390,7 +390,7 @@ class Store:
                 lambda connection: ingest.Ingest(connection, mailbox).run(page, prepared, unkept, self._now_ms())
             )
             self._gather(change)
-        self._mended(self._connections.tidy)
+        self._connections.tidy()
         return change
 
     def allow_mass_removal(self, mailbox: str) -> None:
@@ -417,7 +417,7 @@ class Store:
             new_names = dict(answers.renamed)
             self._settle(mailbox, [new_names.get(name, name) for name in map(_storable_id, heard)])
             self._gather(Change(rejected=tuple(answers.acts)))
-        self._mended(self._connections.tidy)
+        self._connections.tidy()
 
     def _settle(self, mailbox: str, remote_ids: Sequence[str]) -> None:
         names = [(mailbox, name) for name in remote_ids]
