@@ -117,13 +117,14 @@ class World:
     sync: RemoteSync = field(init=False)
     limits: dict[str, float] = field(default_factory=dict)  # of the wire: seconds, connect, read
     auth: httpx.Auth | None = None
+    address: str = ""
     cleanup: list[Callable[[], object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         import time
 
         self.clock.now = time.time()
-        self.address = ADDRESSES[self.provider]
+        self.address = self.address or ADDRESSES[self.provider]
         self.server = self.sandbox.users[self.address].mailbox
         if self.auth is None:
             self.auth = Bearer(self.sandbox.grants.issue(self.address, SCOPES[self.provider], lifetime=1e9))
