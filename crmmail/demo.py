@@ -52,6 +52,7 @@ class Sandbox:
 
     def __init__(self, home: Path, *options: str) -> None:
         self._log = home / "sandbox.log"
+        self._ca_file = home / "sandbox-ca.pem"
         self._ready = threading.Event()
         self._said: dict[str, Any] = {}
         package = Path(__file__).parents[1]
@@ -83,11 +84,15 @@ class Sandbox:
             )
         if "error" in self._said:
             raise SettingsError(self._said["error"], next_step=self._said["next_step"])
-        return Place(self._said["https"], Path(self._said["ca_file"]), self._said["found"])
+        # A copy: the sandbox takes its own away when it ends, and then the server has to be missing, not the file.
+        shutil.copyfile(self._said["ca_file"], self._ca_file)
+        return Place(self._said["https"], self._ca_file, self._said["found"])
 
     def end(self) -> None:
         """Stop it and wait until it is gone."""
         if self._process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):  # ended before, by itself or by us
+                self._process.stdin.write(b"bye")
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         try:

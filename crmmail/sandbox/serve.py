@@ -78,9 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.arrivals:
             beat = (sandbox, options.seed, options.arrivals, ended)
             threading.Thread(target=_arrive, args=beat, name="arrivals", daemon=True).start()
-        _wait_for_end()
+        farewell = _wait_for_end()
         ended.set()
-    if options.sweep:
+    if options.sweep and not farewell:
         shutil.rmtree(options.sweep, ignore_errors=True)
     return 0
 
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--arrivals", type=float, default=0.0, help="seconds between two new messages, about")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer of the mail APIs")
     parser.add_argument("--refuse", action="store_true", help="refuse every change of one of the newest messages")
-    parser.add_argument("--sweep", type=Path, help="a folder to remove at the end")
+    parser.add_argument("--sweep", type=Path, help="a folder to remove when nobody is left to do it")
     return parser
 
 
@@ -206,10 +206,9 @@ def _say(value: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _wait_for_end() -> None:
-    """Until whoever started us closes our input, or is gone."""
-    while sys.stdin.buffer.read(4096):
-        continue
+def _wait_for_end() -> bytes:
+    """Until whoever started us closes our input, or is gone; what they said, nothing when they were killed."""
+    return sys.stdin.buffer.read()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main() -> int:
             others[name] = {count: peers.measure(options.work, name, count, options.rounds) for count in sizes}
     lines = [*_machine(options.rounds), "", *_interface_table(own), "", *_memory_table(own, others, sizes), ""]
     lines += [*_peer_table(own, others, sizes), ""] if others else []
-    lines += _served(options.work) + [""] + _commands()
+    lines += [*_served(options.work), "", *_commands()]
     text = "\n".join(lines)
     sys.stdout.write(text + "\n")
     if options.write:
