@@ -175,14 +175,15 @@ def attachment_part(identity: str) -> str:
 # ---- partial responses -------------------------------------------------------------------------------------------
 
 FIELD_NAMES = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "attachmentId backgroundColor body color data displayName draft drafts emailAddress filename headers history "
         "historyId id internalDate isDefault isPrimary labelIds labelListVisibility labels labelsAdded labelsRemoved "
         "message messageListVisibility messages messagesAdded messagesDeleted messagesTotal messagesUnread mimeType "
         "name nextPageToken partId parts payload raw replyToAddress resultSizeEstimate sendAs sendAsEmail signature "
         "size sizeEstimate snippet textColor threadId threads threadsTotal threadsUnread treatAsAlias type value "
-        "verificationStatus"
-    ).split()
+        "verificationStatus",
+    )
 )
 _TOKEN = re.compile(r"[A-Za-z0-9_.@$-]+|\*|[(),/]")
 Tree = dict[str, Any]

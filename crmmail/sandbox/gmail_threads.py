@@ -167,7 +167,8 @@ def history_record(mailbox: Mailbox, event: Event, request: Request) -> dict[str
     label = request.one("labelId")
     if label and label not in event.labels | event.lost:
         return None
-    plain = {"id": mailbox.id_of(event.key), "threadId": mailbox.id_of(event.thread)}
+    thread = mailbox.thread_of(event.key) if event.key in mailbox.messages else event.thread or event.key
+    plain = {"id": mailbox.id_of(event.key), "threadId": mailbox.id_of(thread)}
     shown = plain | ({"labelIds": sorted(event.labels)} if event.labels else {})
     record: dict[str, Any] = {"id": str(event.sequence), "messages": [plain]}
     if event.kind == "added" and "messageAdded" in kinds:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from crmmail.sandbox import graph_json as shapes
-from crmmail.sandbox import graph_query
+from crmmail.sandbox import graph_query, mime
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.graph_json import Problem, bad
 from crmmail.sandbox.http import Request, Response
 from crmmail.sandbox.mailbox import UNREAD, Mailbox, Message, Missing, Place, Refused
@@ -178,86 +179,15 @@ def page_of(sandbox: Sandbox, request: Request, items: list[Any]) -> tuple[list[
     return page, link(request, _skip=str(max(following, 0))) if following else ""
 
 
-def listing(page: list[Any], following: str, request: Request, what: str) -> dict[str, Any]:
-    """A collection answer."""
-    answer = {"@odata.context": f"{request.base}/v1.0/$metadata#{what}", "value": page}
-    return answer | ({"@odata.nextLink": following} if following else {})
-
-
-# ---- me and folders ----------------------------------------------------------------------------------------------
-
-
-@method(ME)
-def me(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    return {
-        "@odata.context": f"{request.base}/v1.0/$metadata#users/$entity",
-        "id": shapes.opaque("", mailbox.address)[:36],
-        "displayName": mailbox.name,
-        "givenName": mailbox.name.split()[0],
-        "mail": mailbox.address,
-        "userPrincipalName": mailbox.address,
-    }
-
-
 def folder_fields(request: Request) -> tuple[str, ...]:
     """$select of a folder request."""
     return tuple(name.strip() for name in request.one("$select").split(",") if name.strip())
 
 
-def list_children(sandbox: Sandbox, request: Request, mailbox: Mailbox, parent: Place) -> dict[str, Any]:
-    """The folders right below `parent`; hidden ones only when asked for."""
-    hidden = request.one("includeHiddenFolders", request.one("includehiddenfolders")).lower() == "true"
-    inside = [place for place in mailbox.places.values() if place.parent == parent.id and (hidden or not place.hidden)]
-    page, following = page_of(sandbox, request, inside)
-    wanted = folder_fields(request)
-    return listing([shapes.folder(mailbox, place, wanted) for place in page], following, request, "mailFolders")
-
-
-@method(READ)
-def list_folders(sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    return list_children(sandbox, request, mailbox, the_folder("msgfolderroot", mailbox))
-
-
-@method(READ)
-def list_child_folders(sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    return list_children(sandbox, request, mailbox, the_folder(request.match["folder"], mailbox))
-
-
-@method(READ)
-def get_folder(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    return shapes.folder(mailbox, the_folder(request.match["folder"], mailbox), folder_fields(request))
-
-
-@method(WRITE)
-def create_folder(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    body = json_body(request)
-    name = str(body.get("displayName") or "").strip()
-    parent = the_folder(request.match.get("folder") or "msgfolderroot", mailbox)
-    if not name:
-        raise bad("ErrorInvalidRequest", "The folder needs a displayName.")
-    if any(one.parent == parent.id and one.name.lower() == name.lower() for one in mailbox.places.values()):
-        raise bad("ErrorFolderExists", "A folder with the specified name already exists.", 409)
-    place = mailbox.new_place(name, parent=parent.id, hidden=bool(body.get("isHidden")))
-    mailbox.note(mailbox.address, "folder", place.id, name=name)
-    return Response.of(shapes.folder(mailbox, place), 201)
-
-
-@method(WRITE)
-def update_folder(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
-    place = the_folder(request.match["folder"], mailbox)
-    if place.system:
-        raise bad("ErrorDeleteDistinguishedFolder", "A distinguished folder cannot be renamed.")
-    place.name = str(json_body(request).get("displayName") or place.name)
-    mailbox.touch(place)
-    return shapes.folder(mailbox, place)
-
-
-@method(WRITE)
-def delete_folder(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> None:
-    place = the_folder(request.match["folder"], mailbox)
-    if place.system:
-        raise bad("ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
-    mailbox.remove_folder(place)
+def listing(page: list[Any], following: str, request: Request, what: str) -> dict[str, Any]:
+    """A collection answer."""
+    answer = {"@odata.context": f"{request.base}/v1.0/$metadata#{what}", "value": page}
+    return answer | ({"@odata.nextLink": following} if following else {})
 
 
 # ---- messages ----------------------------------------------------------------------------------------------------
@@ -300,10 +230,26 @@ def list_folder_messages(sandbox: Sandbox, request: Request, mailbox: Mailbox) -
     return answer_list(sandbox, request, mailbox, the_folder(request.match["folder"], mailbox).id)
 
 
+def expanded(request: Request, message: Message) -> dict[str, Any]:
+    """What $expand adds: the attachments, or headers as MAPI properties."""
+    clause = request.one("$expand")
+    more: dict[str, Any] = {}
+    if re.match(r"attachments\b", clause):
+        found = [leaf for leaf in mime.leaves(mime.parse(message.raw)) if leaf.attached]
+        moment = shapes.stamp(message.received_ms)
+        more["attachments"] = [shapes.attachment(leaf, moment, content=True) for leaf in found]
+    if "singleValueExtendedProperties" in clause:
+        asked = [tag for tag in re.findall(r"String (0x\w+)", clause) if tag.lower() in shapes.MAPI]
+        values = [(tag, header(message.raw, shapes.MAPI[tag.lower()].encode())) for tag in asked]
+        more["singleValueExtendedProperties"] = [{"id": f"String {t}", "value": v} for t, v in values if v]
+    return more
+
+
 @method(READ)
 def get_message(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
     wanted = graph_query.selected(request.one("$select"))
-    return applied(request, show(request, mailbox, the_message(request, mailbox), wanted))
+    message = the_message(request, mailbox)
+    return applied(request, show(request, mailbox, message, wanted) | expanded(request, message))
 
 
 @method(READ)
@@ -379,15 +325,7 @@ def no_such_delta(_sandbox: Sandbox, _request: Request, _mailbox: Mailbox) -> An
 def _routes() -> list[Route]:
     folder = USER + r"/mailFolders/(?P<folder>[^/]+)"
     routes: list[Route] = [
-        ("GET", USER, me),
-        ("GET", USER + "/mailFolders", list_folders),
-        ("POST", USER + "/mailFolders", create_folder),
-        ("GET", folder + "/childFolders", list_child_folders),
-        ("POST", folder + "/childFolders", create_folder),
         ("GET", folder + "/messages", list_folder_messages),
-        ("GET", folder, get_folder),
-        ("PATCH", folder, update_folder),
-        ("DELETE", folder, delete_folder),
         ("GET", USER + "/messages", list_messages),
         ("GET", USER + r"/messages/(microsoft\.graph\.)?delta(\(\))?", no_such_delta),
     ]

@@ -14,11 +14,10 @@ from typing import Any
 
 from crmmail.sandbox import mime
 from crmmail.sandbox.fields import header
-from crmmail.sandbox.graph_json import bad, people
+from crmmail.sandbox.graph_json import MAPI, bad, people
 
 RECIPIENTS = {"toRecipients": "To", "ccRecipients": "Cc", "bccRecipients": "Bcc", "replyTo": "Reply-To"}
 EDITABLE = frozenset({*RECIPIENTS, "subject", "body", "from", "sender", "importance", "internetMessageId"})
-MAPI = {"0x1042": "In-Reply-To", "0x1039": "References", "0x1035": "Message-ID"}
 MOST_HEADERS = 5
 PRIORITY = {"high": "1", "normal": "3", "low": "5"}
 

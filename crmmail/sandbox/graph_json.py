@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ FIELDS = (
 FOLDER_FIELDS = (
     *("id", "displayName", "parentFolderId", "childFolderCount", "unreadItemCount", "totalItemCount", "isHidden"),
 )
+MAPI = {"0x1042": "In-Reply-To", "0x1039": "References", "0x1035": "Message-ID"}
 NEED_PARTS = frozenset({"body", "uniqueBody", "bodyPreview", "hasAttachments"})
 
 
@@ -91,51 +92,85 @@ def message(
     chosen = tuple(wanted) or tuple(name for name in FIELDS if name not in ON_REQUEST)
     raw = stored.raw
     identity = mailbox.id_of(stored.key, immutable=immutable)
-    every = _plain_fields(mailbox, stored, raw) | {
-        "id": identity,
-        "webLink": f"https://outlook.example/mail/{identity}",
-    }
-    if NEED_PARTS.intersection(chosen):
-        every |= _part_fields(raw, text_body=text_body)
-    if "internetMessageHeaders" in chosen:
-        every["internetMessageHeaders"] = [{"name": name, "value": value} for name, value in mime.headers(raw)]
-    shown = {"@odata.etag": f'W/"{change_key(stored)}"', "id": identity}
-    return shown | {name: every[name] for name in chosen if name in every}
-
-
-def _plain_fields(mailbox: Mailbox, stored: Message, raw: bytes) -> dict[str, Any]:
-    senders = people(raw, "From")
-    draft = "DRAFT" in stored.labels
-    received = stamp(stored.received_ms)
-    sent = mime.date(header(raw, b"Date"))
-    thread = str(mailbox.thread_of(stored.key))
-    shown: dict[str, Any] = {
-        "createdDateTime": received,
-        "lastModifiedDateTime": stamp(mailbox.clock() * 1000) if stored.generation else received,
-        "changeKey": change_key(stored),
-        "categories": list(stored.categories),
-        "receivedDateTime": received,
-        "sentDateTime": sent.strftime("%Y-%m-%dT%H:%M:%SZ") if sent else received,
-        "internetMessageId": header(raw, b"Message-ID"),
-        "subject": mime.decode_header(mime.as_text(header(raw, b"Subject").encode("latin-1"), "utf-8")),
-        "importance": stored.importance or importance(raw),
-        "parentFolderId": stored.folder,
-        "conversationId": opaque("AAQkAG", mailbox.address + thread),
-        "conversationIndex": base64.b64encode(hashlib.blake2b(thread.encode(), digest_size=22).digest()).decode(),
-        "isDeliveryReceiptRequested": False,
-        "isReadReceiptRequested": bool(header(raw, b"Disposition-Notification-To")),
-        "isRead": "UNREAD" not in stored.labels,
-        "isDraft": draft,
-        "inferenceClassification": "focused",
-        "toRecipients": people(raw, "To"),
-        "ccRecipients": people(raw, "Cc"),
-        "bccRecipients": people(raw, "Bcc"),
-        "replyTo": people(raw, "Reply-To"),
-        "flag": {"flagStatus": stored.flag},
-    }
-    if senders:
-        shown |= {"from": senders[0], "sender": (people(raw, "Sender") or senders)[0]}
+    shown: dict[str, Any] = {"@odata.etag": f'W/"{change_key(stored)}"', "id": identity}
+    parts = _part_fields(raw, text_body=text_body) if NEED_PARTS.intersection(chosen) else {}
+    for name in chosen:
+        if name in parts:
+            shown[name] = parts[name]
+        elif name in MAKERS:
+            shown[name] = MAKERS[name](mailbox, stored, raw)
+    if "webLink" in chosen:
+        shown["webLink"] = f"https://outlook.example/mail/{identity}"
+    for name in ("from", "sender"):
+        if shown.get(name, True) is None:
+            del shown[name]  # mail without a sender has neither
     return shown
+
+
+Make = Callable[[Mailbox, Message, bytes], Any]
+
+
+def _received(_mailbox: Mailbox, stored: Message, _raw: bytes) -> str:
+    return stamp(stored.received_ms)
+
+
+def _changed(mailbox: Mailbox, stored: Message, _raw: bytes) -> str:
+    return stamp(mailbox.clock() * 1000 if stored.generation else stored.received_ms)
+
+
+def _sent(_mailbox: Mailbox, stored: Message, raw: bytes) -> str:
+    said = mime.date(header(raw, b"Date"))
+    return said.strftime("%Y-%m-%dT%H:%M:%SZ") if said else stamp(stored.received_ms)
+
+
+def _subject(_mailbox: Mailbox, _stored: Message, raw: bytes) -> str:
+    return mime.decode_header(mime.as_text(header(raw, b"Subject").encode("latin-1"), "utf-8"))
+
+
+def _conversation(mailbox: Mailbox, stored: Message, _raw: bytes) -> str:
+    return opaque("AAQkAG", f"{mailbox.address}{mailbox.thread_of(stored.key)}")
+
+
+def _conversation_index(mailbox: Mailbox, stored: Message, _raw: bytes) -> str:
+    thread = str(mailbox.thread_of(stored.key)).encode()
+    return base64.b64encode(hashlib.blake2b(thread, digest_size=22).digest()).decode()
+
+
+def _people(name: str) -> Make:
+    return lambda _mailbox, _stored, raw: people(raw, name)
+
+
+def _sender(*names: str) -> Make:
+    return lambda _mailbox, _stored, raw: next((found[0] for name in names if (found := people(raw, name))), None)
+
+
+MAKERS: dict[str, Make] = {
+    "createdDateTime": _received,
+    "lastModifiedDateTime": _changed,
+    "changeKey": lambda _mailbox, stored, _raw: change_key(stored),
+    "categories": lambda _mailbox, stored, _raw: list(stored.categories),
+    "receivedDateTime": _received,
+    "sentDateTime": _sent,
+    "internetMessageId": lambda _mailbox, _stored, raw: header(raw, b"Message-ID"),
+    "subject": _subject,
+    "importance": lambda _mailbox, stored, raw: stored.importance or importance(raw),
+    "parentFolderId": lambda _mailbox, stored, _raw: stored.folder,
+    "conversationId": _conversation,
+    "conversationIndex": _conversation_index,
+    "isDeliveryReceiptRequested": lambda _mailbox, _stored, _raw: False,
+    "isReadReceiptRequested": lambda _mailbox, _stored, raw: bool(header(raw, b"Disposition-Notification-To")),
+    "isRead": lambda _mailbox, stored, _raw: "UNREAD" not in stored.labels,
+    "isDraft": lambda _mailbox, stored, _raw: "DRAFT" in stored.labels,
+    "inferenceClassification": lambda _mailbox, _stored, _raw: "focused",
+    "sender": _sender("Sender", "From"),
+    "from": _sender("From"),
+    "toRecipients": _people("To"),
+    "ccRecipients": _people("Cc"),
+    "bccRecipients": _people("Bcc"),
+    "replyTo": _people("Reply-To"),
+    "flag": lambda _mailbox, stored, _raw: {"flagStatus": stored.flag},
+    "internetMessageHeaders": lambda _m, _s, raw: [{"name": n, "value": v} for n, v in mime.headers(raw)],
+}
 
 
 def importance(raw: bytes) -> str:

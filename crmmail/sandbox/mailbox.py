@@ -10,18 +10,16 @@ are such numbers. `add` is for mail that was there before the story begins and l
 
 from __future__ import annotations
 
-import base64
 import bisect
-import hashlib
 import itertools
-import re
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from crmmail.sandbox.fields import header, header_values
+from crmmail.sandbox import ids
+from crmmail.sandbox.conversations import Conversations
+from crmmail.sandbox.fields import header
 from crmmail.sandbox.stored import (
     DRAFT,
     GMAIL_ROLES,
@@ -37,6 +35,7 @@ from crmmail.sandbox.stored import (
     Place,
     Raw,
     Refused,
+    tally,
 )
 
 __all__ = ["DRAFT", "STARRED", "UNREAD", "Event", "Mailbox", "Message", "Missing", "Place", "Refused", "header"]
@@ -72,9 +71,8 @@ class Mailbox:
         self.aliases: list[dict[str, Any]] = []
         self.uploads: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
-        self._ids: dict[str, int] | None = None  # Message-ID → key
+        self.conversations = Conversations(self.messages)
         self._counts: tuple[int, dict[str, list[int]]] = (-1, {})
-        self._stamp = hashlib.blake2b(address.lower().encode(), digest_size=8).digest()
         self._furnish()
 
     def _furnish(self) -> None:
@@ -100,48 +98,28 @@ class Mailbox:
         """The id the API shows: lower-case hex (Gmail), or opaque (Graph; changes on moves unless immutable)."""
         if self.gmail:
             return format(key, "x")
-        return self.old_id(key, 0xFFFF if immutable else self.messages[key].generation)
+        return self.old_id(key, ids.IMMUTABLE if immutable else self.messages[key].generation)
 
     def old_id(self, key: int, generation: int) -> str:
-        """Graph's id of a message, gone or not, as it was after `generation` moves (0xFFFF: the immutable one)."""
-        immutable = generation == 0xFFFF
-        packed = self._stamp + struct.pack(">QH", key, generation)
-        return ("AAkALg" if immutable else "AAMkAG") + base64.urlsafe_b64encode(packed).decode() + "AAA="
+        """Graph's id of a message, gone or not, after `generation` moves (`ids.IMMUTABLE`: the stable one)."""
+        return ids.of_message(self.address, key, generation)
 
     def key_of(self, item: str) -> int:
         """The key behind an API id. Raises Missing for ids of nothing, of another user, or from before a move."""
         try:
-            key, generation = self._read_id(item)
+            key, generation = (ids.read_hex(item), ids.IMMUTABLE) if self.gmail else ids.read(self.address, item)
         except ValueError:
             raise Missing(item) from None
         message = self.messages.get(key)
-        if message is None or (generation != 0xFFFF and generation != message.generation):
+        if message is None or generation not in (ids.IMMUTABLE, message.generation):
             raise Missing(item)
         return key
-
-    def _read_id(self, item: str) -> tuple[int, int]:
-        if self.gmail:
-            if not re.fullmatch(r"[0-9a-f]{1,16}", item):  # lower-case hex: anything else is not a Gmail id
-                raise ValueError(item)
-            return int(item, 16), 0xFFFF
-        packed = base64.urlsafe_b64decode(item[6:-4])
-        if packed[:8] != self._stamp or item[:6] not in ("AAkALg", "AAMkAG"):
-            raise ValueError(item)
-        try:
-            key, generation = struct.unpack(">QH", packed[8:])
-        except struct.error:
-            raise ValueError(item) from None
-        return key, generation
 
     def new_place(self, name: str, *, role: str = "", well_known: str = "", system: bool = False, **more: Any) -> Place:
         """A new label or folder, with an id of its own."""
         with self.lock:
             number = next(self._numbers)
-            if self.gmail:
-                identity = f"Label_{number}"
-            else:
-                packed = self._stamp + struct.pack(">I", number)
-                identity = "AQMkAG" + base64.urlsafe_b64encode(packed).decode().rstrip("=") + "AAAA="
+            identity = f"Label_{number}" if self.gmail else ids.of_folder(self.address, number)
             place = Place(identity, name, role, system, well_known, sequence=self._next(), **more)
             self.places[identity] = place
             return place
@@ -229,8 +207,7 @@ class Mailbox:
             bisect.insort(self.order, message.key)
         else:
             self.order.append(message.key)
-        if self._ids is not None and (identity := header(message.raw, b"Message-ID")):
-            self._ids.setdefault(identity, message.key)
+        self.conversations.note(message)
         self._counts = (-1, {})
 
     def _next(self) -> int:
@@ -239,8 +216,8 @@ class Mailbox:
 
     def _record(self, kind: str, message: Message, **what: Any) -> None:
         message.sequence = self._next()
-        thread = self.thread_of(message.key) if message.key in self.messages else message.thread_key
-        self.events.append(Event(message.sequence, kind, message.key, thread, message.labels, **what))
+        # The thread may still be unknown (0): working it out would read mail nobody has asked for.
+        self.events.append(Event(message.sequence, kind, message.key, message.thread_key, message.labels, **what))
         for place in (what.get("source"), what.get("target")):
             if place in self.places:
                 self.places[place].sequence = message.sequence
@@ -385,30 +362,14 @@ class Mailbox:
         """(messages, unread) in a label or folder."""
         with self.lock:
             if self._counts[0] != self.sequence:
-                self._counts = (self.sequence, self._count())
+                self._counts = (self.sequence, tally(self.messages.values()))
             total, unread = self._counts[1].get(place, (0, 0))
             return total, unread
-
-    def _count(self) -> dict[str, list[int]]:
-        counts: dict[str, list[int]] = {}
-        for message in self.messages.values():
-            unread = UNREAD in message.labels
-            for place in message.labels if self.gmail else (message.folder,):
-                entry = counts.setdefault(place, [0, 0])
-                entry[0] += 1
-                entry[1] += unread
-        return counts
 
     def by_message_id(self, identity: str) -> int | None:
         """The key of the message with this Message-ID header (angle brackets optional)."""
         with self.lock:
-            if self._ids is None:
-                self._ids = {}
-                for message in self.oldest_first():
-                    if found := header(message.raw, b"Message-ID"):
-                        self._ids.setdefault(found, message.key)
-            key = self._ids.get(f"<{identity.strip().strip('<>')}>")
-            return key if key in self.messages else None
+            return self.conversations.find(identity)
 
     def draft(self, identity: str) -> Message:
         """Gmail: the message a draft id stands for now. Raises Missing."""
@@ -421,24 +382,7 @@ class Mailbox:
     def thread_of(self, key: int) -> int:
         """The key of the thread: that of its first message, as far as the headers tell."""
         with self.lock:
-            walked: list[Message] = []
-            message = self.get(key)
-            while not message.thread_key:
-                message.thread_key = message.key  # ends a circle of references
-                walked.append(message)
-                message = self.messages[self._parent(message)]
-            for child in walked:
-                child.thread_key = message.thread_key
-            return message.thread_key
-
-    def _parent(self, message: Message) -> int:
-        """The key of the nearest message here that this one answers; its own when there is none."""
-        named = re.findall(r"<[^<>\s]+>", " ".join(header_values(message.raw)))
-        for identity in reversed(named):
-            found = self.by_message_id(identity)
-            if found is not None and found != message.key:
-                return found
-        return message.key
+            return self.conversations.thread_of(self.get(key))
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Every message as plain values by its (immutable) id: what tests compare the local copy with."""

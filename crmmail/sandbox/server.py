@@ -12,7 +12,6 @@ Gmail answers below `/gmail/v1`, `/upload/gmail/v1`, `/resumable/upload/gmail/v1
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import secrets
 import shutil
@@ -26,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from crmmail.sandbox import ledger as ledger_module
 from crmmail.sandbox.faults import Fault, Faults
@@ -43,6 +43,7 @@ MODULES = (
     "gmail_batch",
     "gmail_write",
     "graph_delta",
+    "graph_folders",
     "graph",
     "graph_batch",
     "graph_write",
@@ -385,8 +386,6 @@ class Sandbox:
 
 
 def _decode(value: str | None) -> str:
-    from urllib.parse import unquote
-
     return unquote(value or "")
 
 
@@ -394,6 +393,5 @@ def routes() -> list[Route]:
     """Every module's routes, in the order they are tried."""
     found: list[Route] = []
     for name in MODULES:
-        if importlib.util.find_spec(f"crmmail.sandbox.{name}"):
-            found += importlib.import_module(f"crmmail.sandbox.{name}").ROUTES
+        found += importlib.import_module(f"crmmail.sandbox.{name}").ROUTES
     return found

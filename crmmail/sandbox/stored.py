@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,10 +93,22 @@ class Event:
     sequence: int
     kind: str
     key: int
-    thread: int
+    thread: int  # 0: not worked out at the time
     labels: frozenset[str]  # after it
     gained: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     source: str = ""  # the folder it left
     target: str = ""  # the folder it is in now
     generation: int = 0  # moves it had made before this
+
+
+def tally(messages: Iterable[Message]) -> dict[str, list[int]]:
+    """[messages, unread] of every label and folder."""
+    counts: dict[str, list[int]] = {}
+    for message in messages:
+        unread = UNREAD in message.labels
+        for place in (*message.labels, message.folder):
+            entry = counts.setdefault(place, [0, 0])
+            entry[0] += 1
+            entry[1] += unread
+    return counts

@@ -63,7 +63,7 @@ def judge_graph(response: httpx.Response) -> None:
     if not (contract and kind) or response.status_code not in (200, 201) or not response.content:
         return
     body = response.json()
-    for item in body["value"] if "value" in body else [body]:
+    for item in body.get("value", [body]):
         assert contract.problems(kind, item) == []
 
 

@@ -260,7 +260,7 @@ def test_the_routes_are_those_of_googles_document() -> None:
 
 def test_hostile_mail_never_breaks_an_answer(sandbox: Sandbox, gmail: httpx.Client, ana: Mailbox) -> None:
     corpus = SHARED / "corpora"
-    files = [path for path in sorted(corpus.rglob("*.eml"))[:400]] if corpus.exists() else []
+    files = sorted(corpus.rglob("*.eml"))[:400] if corpus.exists() else []
     if not files:
         pytest.skip("the corpora are not beside the checkout")
     for path in files:

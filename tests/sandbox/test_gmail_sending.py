@@ -248,7 +248,8 @@ def batch(
     for ident, line, body in requests:
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         parts.append(
-            f"--b\r\nContent-Type: application/http\r\nContent-ID: <{ident}>\r\n\r\n{line} HTTP/1.1\r\n{kind}\r\n{body}\r\n"
+            f"--b\r\nContent-Type: application/http\r\nContent-ID: <{ident}>\r\n\r\n"
+            f"{line} HTTP/1.1\r\n{kind}\r\n{body}\r\n"
         )
     outer = httpx.post(
         sandbox.http_url + "/batch/gmail/v1",

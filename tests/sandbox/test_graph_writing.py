@@ -91,6 +91,16 @@ def test_threading_headers_can_be_set_as_mapi_properties(graph: httpx.Client, br
     assert header(raw_of(bruno, made["id"]), b"In-Reply-To") == "<p1@x>"
 
 
+def test_headers_and_attachments_can_be_expanded(graph: httpx.Client, bruno: Mailbox) -> None:
+    ident = bruno.id_of(bruno.add(letter(In_Reply_To="<p1@x>")))
+    clause = "singleValueExtendedProperties($filter=id eq 'String 0x1042')"
+    shown = graph.get(f"/messages/{ident}", params={"$expand": clause}).json()
+    assert shown["singleValueExtendedProperties"] == [{"id": "String 0x1042", "value": "<p1@x>"}]
+    made = draft(graph, attachments=[attachment("a.bin", b"1")])
+    shown = graph.get(f"/messages/{made['id']}", params={"$expand": "attachments"}).json()
+    assert [one["name"] for one in shown["attachments"]] == ["a.bin"]
+
+
 def test_editing_a_draft_keeps_what_is_not_named(graph: httpx.Client, bruno: Mailbox) -> None:
     made = draft(graph)
     edited = graph.patch(f"/messages/{made['id']}", json={"subject": "Proposta nº 2"}).json()
@@ -180,7 +190,8 @@ def test_only_inline_pictures_do_not_count_as_attachments(graph: httpx.Client) -
 def test_an_attached_message_is_an_item_and_its_value_is_mime(graph: httpx.Client, bruno: Mailbox) -> None:
     inner = letter("dentro").decode()
     raw = (
-        'From: a@b.example\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n'
+        'From: a@b.example\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\n"
         f"fora\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{inner}\r\n--b--\r\n"
     )
     where = f"/messages/{bruno.id_of(bruno.add(raw.encode()))}/attachments"

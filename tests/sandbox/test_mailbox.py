@@ -88,4 +88,4 @@ def test_a_hundred_thousand_messages_are_cheap_and_not_read() -> None:
     for key in mailbox.order[:1000]:
         mailbox.modify(key, ("STARRED",))
     assert time.process_time() - began < 5
-    assert read == [] or len(read) <= 100_000
+    assert read == []
