@@ -10,6 +10,7 @@ from crmmail.i18n import _, ngettext
 from crmmail.model import Row
 from crmmail.ops import Verb
 from crmmail.tui import words
+from crmmail.tui.commands import LIST
 from crmmail.tui.message_list import MessageList
 from crmmail.tui.screen_base import MailScreen
 
@@ -24,15 +25,23 @@ class Acts(MailScreen):
         if self.program.readonly:
             self.say(_("Another crmmail is open on this profile: here you can only read."), words.WARN)
             return
+        if self.pane == LIST and not self.messages.selected and not self.messages.aimed:
+            self.hint(_("The message under the cursor has just gone elsewhere: nothing was done. Press again."))
+            return
         act = self.store.perform(verb, messages)
         if act is None:
             self.hint(words.nothing(verb))
             return
         self.messages.clear_selection()
-        self.program.drain()
+        self._show_own()
         self.after_act(messages)
         self.say(words.done(act.kind, act.count), words.OK, *(() if verb is Verb.DELETE else ("undo",)))
         self.program.wake()
+
+    def _show_own(self) -> None:
+        self.acting = True
+        self.program.drain()
+        self.acting = False
 
     def action_read(self) -> None:
         """Mark as read."""
@@ -109,7 +118,7 @@ class Acts(MailScreen):
         if act is None:
             self.hint(_("Nothing to undo.") if back else _("Nothing to redo."))
             return
-        self.program.drain()
+        self._show_own()
         told = words.undone if back else words.redone
         self.say(told(act.kind, act.count), words.OK, "redo" if back else "undo")
         self.program.wake()

@@ -7,6 +7,7 @@ under a lock and posts one empty `Doorbell`, of which the queue never holds two.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -26,9 +27,9 @@ from crmmail import config, i18n
 from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
 from crmmail.model import Change, Mailbox
-from crmmail.tui import commands, words
-from crmmail.tui.commands import Keymap
+from crmmail.tui import keymap, words
 from crmmail.tui.keyboard import Keyboard
+from crmmail.tui.keymap import Keymap
 from crmmail.tui.main import MainScreen
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ class CrmMail(App[None]):
 
     def _after_first_paint(self) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
+        gc.freeze()  # what the start made stays: later collections need not walk through it
         if self.readonly:
             self.main.say(_("Another crmmail is open on this profile: here you can only read."), words.WARN)
-        trouble = commands.problems(self.settings.key_preset, self.settings.keys)
+        trouble = keymap.problems(self.settings.key_preset, self.settings.keys)
         if trouble:
             self.main.say(trouble[0], words.WARN, "help")
         if not self.is_headless:

@@ -9,17 +9,18 @@ space between are a chord ("g i"). Where one key serves several commands, the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from crmmail import i18n
-from crmmail.i18n import N_, _
+from crmmail.i18n import N_
 from crmmail.ops import Verb
 
 LIST, READER, SIDEBAR, OUTBOX = "list", "reader", "sidebar", "outbox"
 MAIL = frozenset({LIST, READER})
 MAIN = frozenset({LIST, READER, SIDEBAR})
 ANYWHERE = MAIN | {OUTBOX}
+NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
+NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
 
 MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
     N_("Move"),
@@ -58,7 +59,7 @@ class Context:
     outbox: int = 0
 
 
-def _always(context: Context) -> bool:
+def always(context: Context) -> bool:
     return True
 
 
@@ -89,7 +90,7 @@ class Command:
     help: str = ""
     short: str = ""  # for the footer; the label when empty
     panes: frozenset[str] = MAIN
-    needs: Callable[[Context], bool] = _always
+    needs: Callable[[Context], bool] = always
     verb: Verb | None = None
     footer: int = 0  # place in the footer, 0: not there
     menu: bool = False  # whether the Actions menu holds it
@@ -215,7 +216,15 @@ COMMANDS: tuple[Command, ...] = (
         needs=lambda context: context.favorites and context.rows > 0,
     ),
     # --- read
-    Command("open", ("enter", "o", "right"), N_("Open"), READ, panes=frozenset({LIST, SIDEBAR}), footer=10),
+    Command(
+        "open",
+        ("enter", "o", "right"),
+        N_("Open"),
+        READ,
+        panes=frozenset({LIST, SIDEBAR}),
+        needs=lambda context: context.rows > 0 or context.pane == SIDEBAR,
+        footer=10,
+    ),
     Command(
         "back",
         ("escape", "q", "u", "left"),
@@ -300,16 +309,17 @@ COMMANDS: tuple[Command, ...] = (
     # --- move
     Command("down", ("j", "down"), N_("Down"), MOVE, panes=ANYWHERE),
     Command("up", ("k", "up"), N_("Up"), MOVE, panes=ANYWHERE),
-    Command("page_down", ("pagedown", "ctrl+f", "ctrl+d"), N_("Page down"), MOVE, panes=ANYWHERE),
+    Command("page_down", ("pagedown", "ctrl+d"), N_("Page down"), MOVE, panes=ANYWHERE),
     Command("page_up", ("pageup", "ctrl+b"), N_("Page up"), MOVE, panes=ANYWHERE),
     Command("list_page", ("space",), N_("Page down"), MOVE, panes=frozenset({LIST, SIDEBAR})),
     Command("top", ("g g", "home"), N_("To the top"), MOVE, panes=ANYWHERE),
     Command("bottom", ("G", "end"), N_("To the end"), MOVE, panes=ANYWHERE),
     Command("next_folder", ("]",), N_("Next folder"), MOVE),
     Command("previous_folder", ("[",), N_("Previous folder"), MOVE),
-    Command("next_pane", ("tab", "f6"), N_("Next pane"), MOVE),
+    Command("next_pane", ("tab", "f6"), N_("Next pane"), MOVE, short=N_("Pane"), footer=90),
     Command("previous_pane", ("shift+tab", "shift+f6"), N_("Previous pane"), MOVE),
-    Command("folders", ("`",), N_("Show or hide the folders"), MOVE, short=N_("Folders"), footer=90),
+    # The second key is a dead one on Brazilian keyboards, hence the first.
+    Command("folders", ("f2", "`"), N_("Show or hide the folders"), MOVE),
     # --- go
     Command("go_inbox", ("g i",), N_("Inbox"), GO),
     Command("go_favorites", ("g s",), N_("Favorites"), GO, needs=lambda context: context.favorites),
@@ -321,7 +331,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("go_unified", ("g u",), N_("All inboxes"), GO, needs=lambda context: context.mailboxes > 1),
     Command("next_mailbox", ("g m",), N_("Next mailbox"), GO, needs=lambda context: context.mailboxes > 1),
     # --- find
-    Command("search", ("/",), N_("Search"), FIND, N_("In all folders of the mailbox."), footer=85),
+    Command("search", ("/", "ctrl+f"), N_("Search"), FIND, N_("In all folders of the mailbox."), footer=85),
     Command("filter", ("l", "\\"), N_("Filter this list"), FIND, short=N_("Filter"), panes=MAIL),
     Command(
         "leave_search",
@@ -355,7 +365,7 @@ COMMANDS: tuple[Command, ...] = (
         N_("Sign in again"),
         PROGRAM,
         short=N_("Sign in"),
-        needs=lambda context: context.trouble == "sign_in" or not context.mailboxes,
+        needs=lambda context: context.trouble == "sign_in",
         footer=1,
         menu=True,
     ),
@@ -369,7 +379,7 @@ COMMANDS: tuple[Command, ...] = (
         footer=1,
         menu=True,
     ),
-    Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM),
+    Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM, short=N_("Connect")),
     Command("retry", ("r", "enter"), N_("Try again"), PROGRAM, panes=frozenset({OUTBOX}), footer=20),
     Command("discard", ("d", "#", "delete"), N_("Give it up"), PROGRAM, panes=frozenset({OUTBOX}), footer=21),
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
@@ -378,7 +388,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("keys_preset", (), N_("Choose the keys"), PROGRAM, N_("Those of Gmail, mutt, aerc or Outlook.")),
     Command("help", ("?", "f1"), N_("Help"), PROGRAM, panes=ANYWHERE, footer=95),
     Command("quit", ("q",), N_("Quit"), PROGRAM, N_("Asks first."), panes=frozenset({LIST, SIDEBAR}), footer=99),
-    Command("leave", ("ctrl+q",), N_("Quit at once"), PROGRAM, panes=ANYWHERE),
+    Command("leave", ("ctrl+q",), N_("Quit at once"), PROGRAM, panes=ANYWHERE | {NOWHERE}),
     # Last, because `u` means something better in the reader and in the trash.
     Command(
         "undo_too",
@@ -392,203 +402,14 @@ COMMANDS: tuple[Command, ...] = (
 
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
-PRESETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "gmail": {},
-    "mutt": {
-        "read": ("I",),
-        "unread": ("N", "U", "_"),
-        "favorite": ("F", "s"),
-        "unfavorite": ("F", "s"),
-        "select": ("t", "x"),
-        "quit": ("q", "x"),
-        "back": ("q", "i", "escape", "left"),
-        "next_message": ("J", "j"),
-        "previous_message": ("K", "k"),
-        "page_on": ("space",),
-        "down": ("j", "down", "enter"),
-        "refresh": ("$", "f5", "ctrl+r"),
-        "top": ("=", "g g", "home"),
-    },
-    "aerc": {
-        "select": ("v", "x", "t"),
-        "attachments": ("o", "v"),
-        "headers": ("H", "h"),
-        "archive": ("A", "e"),
-        "filter": ("\\", "l"),
-        "next_folder": ("J", "]"),
-        "previous_folder": ("K", "["),
-        "next_message": ("N", "ctrl+j"),
-        "previous_message": ("P", "ctrl+p"),
-        "palette": (":", "ctrl+k"),
-    },
-    "outlook": {
-        "read": ("ctrl+q", "I"),
-        "unread": ("ctrl+u", "U", "_"),
-        "undo": ("ctrl+z", "z"),
-        "search": ("ctrl+e", "/", "f3"),
-        "refresh": ("f9", "f5", "ctrl+r"),
-        "actions": ("shift+f10", "."),
-        "next_message": ("ctrl+full_stop", "J"),
-        "previous_message": ("ctrl+comma", "K"),
-        "leave": ("ctrl+w",),
-    },
-}
-
 
 def possible(command: Command, context: Context) -> bool:
     """Whether `command` can be done now: the one gate, asked by keys, footer, menu, palette and `check_action`."""
     return context.pane in command.panes and command.needs(context)
 
 
-def keys_of(command: Command, preset: str = "gmail", own: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """The keys of a command: the user's own, else the preset's, else the table's."""
-    if own and command.id in own:
-        return tuple(_normal(key) for key in own[command.id].split(",") if key.strip())
-    return PRESETS.get(preset, {}).get(command.id, command.keys)
-
-
-def _normal(written: str) -> str:
-    """A key as a user may write it ("Ctrl+P", "comma") in the form the table uses."""
-    parts = written.split()
-    return " ".join("," if part == "comma" else part.lower() if len(part) > 1 else part for part in parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Keymap:
-    """Which keys lead where. `single` and `chords` hold command ids in table order."""
-
-    keys: Mapping[str, tuple[str, ...]]  # command id → its keys
-    single: Mapping[str, tuple[Command, ...]] = field(default_factory=dict)
-    chords: Mapping[str, Mapping[str, tuple[Command, ...]]] = field(default_factory=dict)
-
-    @classmethod
-    def build(cls, preset: str = "gmail", own: Mapping[str, str] | None = None) -> Keymap:
-        """The keymap of a preset with the user's own keys over it."""
-        keys = {command.id: keys_of(command, preset, own) for command in COMMANDS}
-        single: dict[str, tuple[Command, ...]] = {}
-        chords: dict[str, dict[str, tuple[Command, ...]]] = {}
-        for command in COMMANDS:
-            for key in keys[command.id]:
-                first, _space, second = key.partition(" ")
-                table = chords.setdefault(first, {}) if second else single
-                table[second or first] = (*table.get(second or first, ()), command)
-        return cls(keys, single, chords)
-
-    def first(self, command_id: str) -> str:
-        """The key to show for a command, readable; '' when it has none."""
-        keys = self.keys.get(command_id, ())
-        return shown(keys[0]) if keys else ""
-
-    def all(self, command_id: str) -> str:
-        """Every key of a command, readable."""
-        return ", ".join(shown(key) for key in self.keys.get(command_id, ()))
-
-
-def problems(preset: str, own: Mapping[str, str]) -> list[str]:
-    """Sentences about the user's own keys that cannot work as written: unknown names, clashes, lost prefixes."""
-    found = [_("There is no command “{id}”.").format(id=name) for name in own if name not in BY_ID]
-    keymap = Keymap.build(preset, own)
-    for name in own:
-        for key in keymap.keys.get(name, ()):
-            found.extend(_clashes(keymap, BY_ID[name], key))
-    return found
-
-
-def _clashes(keymap: Keymap, command: Command, key: str) -> Iterator[str]:
-    first, _space, second = key.partition(" ")
-    if not second and first in keymap.chords:
-        yield _("“{key}” begins other keys, so “{id}” is never reached by it.").format(key=shown(key), id=command.id)
-    table = keymap.chords.get(first, {}) if second else keymap.single
-    for other in table.get(second or first, ()):
-        if other is not command and other.panes & command.panes and other.needs is _always:
-            sentence = _("“{key}” is both “{id}” and “{other}”.")
-            yield sentence.format(key=shown(key), id=command.id, other=other.id)
-
-
-_READABLE = {
-    "escape": "Esc",
-    "enter": "Enter",
-    "delete": "Del",
-    "insert": "Ins",
-    "pagedown": "PgDn",
-    "pageup": "PgUp",
-    "home": "Home",
-    "end": "End",
-    "space": "Space",
-    "tab": "Tab",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "full_stop": ".",
-    "comma": ",",
-}
-
-
-def shown(key: str) -> str:
-    """A key as people read it: "ctrl+p" → "Ctrl+P", "g i" stays."""
-    return " ".join("+".join(_part(part) for part in _split(stroke)) for stroke in key.split(" "))
-
-
-def _split(stroke: str) -> list[str]:
-    return stroke.split("+") if len(stroke) > 1 else [stroke]
-
-
-def _part(part: str) -> str:
-    return _READABLE.get(part) or (part if len(part) == 1 else part.capitalize())
-
-
-def shown_stroke(stroke: str) -> str:
-    """One keystroke of a longer combination, letters with modifiers in capitals."""
-    parts = _split(stroke)
-    return "+".join(_part(part).upper() if len(parts) > 1 and len(part) == 1 else _part(part) for part in parts)
-
-
 def keys_table(lang: str = "", preset: str = "gmail") -> str:
     """docs/keys.md: every command with its keys, as Markdown in `lang` ('' = the current language)."""
-    before = i18n.language()
-    if lang:
-        i18n.use(lang)
-    try:
-        return "\n".join(_markdown(preset))
-    finally:
-        i18n.use(before)
+    from crmmail.tui import keys_doc
 
-
-def _markdown(preset: str) -> Iterator[str]:
-    keymap = Keymap.build(preset)
-    yield f"# {_('Keys')}\n"
-    yield _("Generated by `crmmail keys` from the one table the program itself uses. Every key can be changed in")
-    yield _('`config.toml`: `[keys]`, then `id = "key,other key"`; a space makes a chord: `go_inbox = "g i"`.')
-    yield _("`key_preset` chooses a whole set: gmail (this one), mutt, aerc or outlook.") + "\n"
-    for group in GROUPS:
-        yield f"## {_(group)}\n"
-        yield f"| {_('Key')} | {_('Command')} | id |"
-        yield "|---|---|---|"
-        for command in COMMANDS:
-            if command.group == group:
-                yield _markdown_row(keymap, command)
-        yield ""
-    yield f"## {_('Where the presets differ')}\n"
-    yield from _markdown_presets()
-
-
-def _markdown_row(keymap: Keymap, command: Command) -> str:
-    keys = " ".join(f"`{_escaped(shown(key))}`" for key in keymap.keys[command.id]) or "–"
-    text = _(command.label) + (f": {_(command.help)}" if command.help else "")
-    return f"| {keys} | {text} | `{command.id}` |"
-
-
-def _markdown_presets() -> Iterator[str]:
-    names = [name for name in PRESETS if name != "gmail"]
-    yield f"| {_('Command')} | {' | '.join(names)} |"
-    yield "|---" * (len(names) + 1) + "|"
-    for command in COMMANDS:
-        cells = [PRESETS[name].get(command.id, ()) for name in names]
-        if any(cells):
-            keys = (" ".join(f"`{_escaped(shown(key))}`" for key in cell) for cell in cells)
-            yield f"| {_(command.label)} | {' | '.join(keys)} |"
-
-
-def _escaped(key: str) -> str:
-    return key.replace("|", "\\|").replace("`", "´") if key != "`" else "` ` `"
+    return keys_doc.table(lang, preset)

@@ -223,10 +223,10 @@ class Choices(PaintedScroll):
             return Strip([heading]).adjust_cell_length(width, self.ink())
         kind = "cursor" if index == self.cursor else ""
         detail = format.cut(detail, width // 2)
-        room = max(8, width - 3 - format.width(detail))
+        room = max(8, width - 4 - format.width(detail))
         segments = [
             Segment(" " + format.cells(text, room) + " ", self.ink("text", kind)),
-            Segment(detail, self.ink("detail", kind)),
+            Segment(detail + " ", self.ink("detail", kind)),
         ]
         return Strip(segments).adjust_cell_length(width, self.ink("", kind))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from crmmail.i18n import _, language
 from crmmail.model import Phase, Role
 from crmmail.tui import words
-from crmmail.tui.commands import PRESETS, READER, SIDEBAR, Keymap
+from crmmail.tui.commands import READER, SIDEBAR
+from crmmail.tui.keymap import PRESETS, Keymap
 from crmmail.tui.screen_base import WIDE, MailScreen
 
 

@@ -10,8 +10,10 @@ from textual.widgets import Static
 
 from crmmail import __version__
 from crmmail.i18n import _
-from crmmail.tui.commands import COMMANDS, GROUPS, Keymap
+from crmmail.tui import format
+from crmmail.tui.commands import COMMANDS, GROUPS
 from crmmail.tui.dialogs import HEADING, PAGE_MOVES, Choices, Dialog
+from crmmail.tui.keymap import Keymap
 
 _ALIASES = {"undo_too", "list_page"}
 
@@ -35,7 +37,7 @@ class Help(Dialog[None]):
 
     def ready(self) -> None:
         """As high as the screen allows."""
-        self.choices.put(lines(self.keymap))
+        self.choices.put(lines(self.keymap, min(86, self.app.size.width - 8)))
         self.choices.styles.height = max(3, self.app.size.height - 8)
         self.choices.focus()
 
@@ -51,8 +53,8 @@ class Help(Dialog[None]):
             super().pressed(event)
 
 
-def lines(keymap: Keymap) -> list[tuple[str, str]]:
-    """Groups and their commands: (text, keys)."""
+def lines(keymap: Keymap, width: int) -> list[tuple[str, str]]:
+    """Groups and their commands: (text, keys); what does not fit beside the keys goes on below."""
     out: list[tuple[str, str]] = []
     for group in GROUPS:
         out += [("", HEADING)] if out else []
@@ -60,5 +62,7 @@ def lines(keymap: Keymap) -> list[tuple[str, str]]:
         for command in COMMANDS:
             if command.group == group and command.id not in _ALIASES and keymap.keys[command.id]:
                 text = _(command.label) + (f". {_(command.help)}" if command.help else "")
-                out.append((text, keymap.all(command.id)))
+                keys = keymap.all(command.id)
+                first, *more = format.wrap(text, max(20, width - format.width(keys) - 6))
+                out += [(first, keys), *((f"  {line}", "") for line in more)]
     return out

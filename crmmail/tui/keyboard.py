@@ -8,7 +8,8 @@ from textual import events
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
-from crmmail.tui.commands import BY_ID, Command, Context, Keymap, possible, shown
+from crmmail.tui.commands import BY_ID, Command, Context, possible
+from crmmail.tui.keymap import Keymap, shown
 
 _MODIFIERS = ("ctrl", "alt", "super", "hyper", "meta")
 

@@ -19,14 +19,15 @@ from crmmail.model import Change, Folder, Mailbox, Phase, Query, Role, State, St
 from crmmail.ops import Verb
 from crmmail.tui import commands, words
 from crmmail.tui.acts import Acts
-from crmmail.tui.commands import COMMANDS, LIST, READER, SIDEBAR, Command, Context, Keymap
+from crmmail.tui.commands import COMMANDS, LIST, NOWHERE, READER, SIDEBAR, Command, Context
 from crmmail.tui.finding import Finding
 from crmmail.tui.going import Going
+from crmmail.tui.keymap import Keymap, shown
 from crmmail.tui.message_list import MessageList
-from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, PrefixPanel, Title, TitleLine
+from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, PrefixPanel, Title, TitleLine, TooSmall
 from crmmail.tui.reader import Reader
 from crmmail.tui.reading import Reading
-from crmmail.tui.screen_base import MIDDLE, NARROW, WIDE
+from crmmail.tui.screen_base import MIDDLE, NARROW, TINY, WIDE
 from crmmail.tui.sidebar import Sidebar
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from crmmail.tui.app import CrmMail
 
 MIDDLE_FROM, WIDE_FROM = 100, 160  # columns
+LEAST = (40, 8)  # columns and rows; below, nothing could be shown that a key acts on
 GRAVITY = (
     Phase.SYNCED,
     Phase.IDLE,
@@ -72,6 +74,8 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.notice = NoticeLine(id="notice")
         self.footer = FooterLine(id="footer")
         self.prefix_panel = PrefixPanel(id="prefix")
+        self.panes = Horizontal(id="panes")
+        self.too_small = TooSmall(LEAST, id="small")
         self.undoable = self.redoable = False
         self._verbs: tuple[tuple[int, ...], frozenset[Verb]] = ((), frozenset())
         self._late_due = False
@@ -88,10 +92,11 @@ class MainScreen(Reading, Acts, Finding, Going):
         """Title, panes, notice, footer."""
         self.fit_panes()
         yield self.title_line
-        with Horizontal(id="panes"):
+        with self.panes:
             yield self.sidebar
             yield self.messages
             yield self.reader
+        yield self.too_small
         yield self.notice
         yield self.footer
         yield self.prefix_panel
@@ -109,6 +114,8 @@ class MainScreen(Reading, Acts, Finding, Going):
     @property
     def pane(self) -> str:
         """Where keys go."""
+        if self.arrangement == TINY:
+            return NOWHERE
         if self.reader.has_focus:
             return READER
         return SIDEBAR if self.sidebar.has_focus else LIST
@@ -188,14 +195,14 @@ class MainScreen(Reading, Acts, Finding, Going):
         """The panel after a prefix key."""
         found = [self._entry(command, after=self.prefix) for command in entries]
         if found:
-            self.prefix_panel.put(commands.shown(self.prefix), found)
+            self.prefix_panel.put(shown(self.prefix), found)
         else:
             self.prefix_panel.display = False
 
     def _entry(self, command: Command, after: str = "") -> Entry:
         keys = self.keymap.keys[command.id]
         second = [key.split(" ")[1] for key in keys if after and key.startswith(after + " ")]
-        key = commands.shown(second[0]) if second else self.keymap.first(command.id)
+        key = shown(second[0]) if second else self.keymap.first(command.id)
         return Entry(key, _(command.label if after else command.short or command.label), command.id)
 
     # --- following the store
@@ -207,7 +214,7 @@ class MainScreen(Reading, Acts, Finding, Going):
             self.statuses = self.store.statuses()
         self._verbs = ((), frozenset())
         if self._concerns_list(change):
-            self.messages.reload()
+            self.messages.reload(mine=self.acting)
         if self.reader.message_id in change.messages:
             self.refresh_reader()
         self._tell(change)
@@ -247,8 +254,11 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.title_line.say(self._title())
         self.notice.put(self._place())
         context = self.context()
-        shown = sorted((command for command in COMMANDS if command.footer), key=lambda command: command.footer)
-        self.footer.put([self._entry(command) for command in shown if commands.possible(command, context)])
+        if not self.boxes:
+            self.footer.put([self._entry(commands.BY_ID[name]) for name in ("connect", "help", "quit")])
+            return
+        useful = sorted((command for command in COMMANDS if command.footer), key=lambda command: command.footer)
+        self.footer.put([self._entry(command) for command in useful if commands.possible(command, context)])
 
     def _title(self) -> Title:
         query = self.messages.query_shown
@@ -347,6 +357,10 @@ class MainScreen(Reading, Acts, Finding, Going):
         """Which panes are shown. Set directly: CSS classes would restyle everything, twice at start."""
         width = self.app.size.width
         self.arrangement = NARROW if width < MIDDLE_FROM else MIDDLE if width < WIDE_FROM else WIDE
+        if self.app.size.width < LEAST[0] or self.app.size.height < LEAST[1]:
+            self.arrangement = TINY
+        self.panes.display = self.title_line.display = self.footer.display = self.arrangement != TINY
+        self.too_small.display = self.arrangement == TINY
         self.reader.display = self.reading or self.arrangement == WIDE
         self.messages.display = not self.reading or self.arrangement == WIDE
         self.sidebar.display = self.arrangement != NARROW or self.folders_over

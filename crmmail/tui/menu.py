@@ -12,8 +12,9 @@ from textual.widgets import Static
 
 from crmmail.i18n import _, ngettext
 from crmmail.tui import words
-from crmmail.tui.commands import ACT, COMMANDS, Command, Context, Keymap, possible
+from crmmail.tui.commands import ACT, COMMANDS, Command, Context, possible
 from crmmail.tui.dialogs import HEADING, MOVES, Choices, Dialog
+from crmmail.tui.keymap import Keymap
 
 
 class ActionsMenu(Dialog[str]):

@@ -6,6 +6,7 @@ when its own message leaves, the next older one takes its place. Moving it repai
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from crmmail.store import Store
 
 _STRIPS_KEPT = 2048
+REACTION = 0.3  # seconds: a key pressed sooner after a change was meant for what stood there before
 
 
 class MessageList(PaintedScroll):
@@ -70,6 +72,7 @@ class MessageList(PaintedScroll):
         self._strips: dict[tuple[int, str, bool], Strip] = {}
         self._width = 0
         self._following = False
+        self._jumped = 0.0
         self._settle(0)
         self.set_length(self.count)
 
@@ -108,13 +111,16 @@ class MessageList(PaintedScroll):
         self.jump(max(0, self.index - self.size.height // 2))
         self.post_message(self.Moved(self.cursor_id))
 
-    def reload(self) -> None:
-        """The list changed in the store: read again what is on screen and keep the cursor on its message."""
+    def reload(self, *, mine: bool = False) -> None:
+        """The list changed in the store: read again what is on screen and keep the cursor on its message.
+
+        `mine`: by the user's own act. When something else took the message from under the cursor, keys wait a moment.
+        """
         top, height = self.scroll_offset.y, self.size.height
         seen = self.pages.rows(top, top + height)
         old_index, old_id, old_count = self.index, self.cursor_id, self.count
         self.pages = Pages(self.store, self.pages.query)
-        self._settle(old_index if old_id is None else self.pages.position(old_id))
+        self._settle(old_index if old_id is None else self._place_of(old_id, old_index))
         if self.count != old_count:
             self.set_length(self.count)
         shift = self.index - old_index if old_id == self.cursor_id else 0
@@ -126,7 +132,20 @@ class MessageList(PaintedScroll):
         else:
             self.refresh()
         if self.cursor_id != old_id:
+            self._jumped = 0.0 if mine or old_id is None else time.monotonic()
             self.post_message(self.Moved(self.cursor_id))
+
+    def _place_of(self, message: int, index: int) -> int:
+        """Where a message stands or would stand. Mostly where it stood: counting up to it costs 4 ms at 100,000."""
+        above, here = self.pages.row(index - 1), self.pages.row(index)
+        if (above is None or above.id > message) and here is not None and here.id <= message:
+            return index
+        return self.pages.position(message)
+
+    @property
+    def aimed(self) -> bool:
+        """Whether the user can have seen what the cursor is on: it was not moved by others a moment ago."""
+        return time.monotonic() - self._jumped > REACTION
 
     def _settle(self, index: int) -> None:
         self.index = max(0, min(index, self.count - 1))

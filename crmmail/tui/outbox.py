@@ -16,9 +16,10 @@ from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
 from crmmail.model import Change, Op, OpState
 from crmmail.tui import format, words
-from crmmail.tui.commands import OUTBOX, Command, Context, Keymap
+from crmmail.tui.commands import OUTBOX, Command, Context
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.keyboard import Keyboard
+from crmmail.tui.keymap import Keymap
 
 if TYPE_CHECKING:
     from crmmail.store import Store

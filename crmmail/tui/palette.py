@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from crmmail.i18n import _
-from crmmail.tui.commands import COMMANDS, MOVE, Command, Context, Keymap, possible
+from crmmail.tui.commands import COMMANDS, GO, MOVE, Command, Context, possible
 from crmmail.tui.dialogs import Choices, Dialog
+from crmmail.tui.keymap import Keymap
 
 _ALIASES = {"undo_too", "list_page", "palette"}  # the same under another key, or this very screen
 
@@ -21,6 +22,10 @@ def plain(text: str) -> str:
     """`text` without accents and capitals, as people type it."""
     split = unicodedata.normalize("NFD", text.casefold())
     return "".join(letter for letter in split if not unicodedata.combining(letter))
+
+
+def _title(command: Command) -> str:
+    return f"{_(command.group)}: {_(command.label)}" if command.group == GO else _(command.label)
 
 
 def matches(typed: str, context: Context) -> list[Command]:
@@ -69,8 +74,7 @@ class Palette(Dialog[str]):
         self.found = matches(typed, self.context)
         self.choices.cursor = 0
         self.choices.put(
-            [(f"{_(item.group)}: {_(item.label)}", self.keymap.first(item.id)) for item in self.found]
-            or [(_("No such command"), "")]
+            [(_title(item), self.keymap.first(item.id)) for item in self.found] or [(_("No such command"), "")]
         )
 
     def pressed(self, event: events.Key) -> None:

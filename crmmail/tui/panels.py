@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
+from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -223,7 +224,7 @@ class PrefixPanel(Painted):
     def put(self, prefix: str, entries: Sequence[Entry]) -> None:
         """Offer these after `prefix`."""
         self.prefix, self.entries = prefix, tuple(entries)
-        self.styles.height = len(self.spans(self.app.size.width)) + 1
+        self.styles.height = len(self.spans(self.app.size.width))
         self.display = True
         self._shown = self.spans(self.app.size.width)
         self.refresh()
@@ -243,3 +244,16 @@ class PrefixPanel(Painted):
                 line.append((format.cells(entry.label, cell - 6), "label", entry.command))
             lines.append(line)
         return lines
+
+
+class TooSmall(Widget):
+    """Instead of everything, when the terminal is too small to show what a key would act on."""
+
+    def __init__(self, least: tuple[int, int], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.least = least
+
+    def render(self) -> Content:
+        """One sentence."""
+        width, height = self.least
+        return Content(_("Too small: {width} × {height} at least. Ctrl+Q quits.").format(width=width, height=height))

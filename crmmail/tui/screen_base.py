@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crmmail.tui.app import CrmMail
 
 
-NARROW, MIDDLE, WIDE = "narrow", "middle", "wide"
+NARROW, MIDDLE, WIDE, TINY = "narrow", "middle", "wide", "tiny"
 
 
 class MailScreen(Keyboard, Screen[None]):
@@ -35,6 +35,7 @@ class MailScreen(Keyboard, Screen[None]):
     reader: Reader
     notice: NoticeLine
     searching: bool = False
+    acting: bool = False  # what changes in the store right now is the user's own act
     reading: bool = False  # a message was opened; the wide arrangement shows the reader in any case
     folders_over: bool = False  # on a narrow terminal the folders lie over the list
     arrangement: str = MIDDLE

@@ -210,7 +210,7 @@ class Sidebar(PaintedScroll):
         return [
             Segment(indent, plain),
             Segment(format.cells(text, room), self.ink(name, kind)),
-            Segment(f" {count} ", self.ink("total" if line.quiet else "count", kind)),
+            Segment(f" {count} ", self.ink("" if kind == "cursor" else "total" if line.quiet else "count", kind)),
         ]
 
     # --- the mouse

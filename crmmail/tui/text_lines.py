@@ -66,6 +66,7 @@ def _plain(text: str, part: str = "text", command: str = "") -> TextLine:
 def _head(message: Message, shape: Shape, thread: tuple[int, int]) -> Iterator[TextLine]:
     headers = message.headers
     subject = format.clean(headers.subject) or _("(no subject)")
+    yield _plain("")
     for line in format.wrap(subject, shape.width)[:3]:
         yield _plain(line, "subject")
     yield _plain("")
