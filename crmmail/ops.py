@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from crmmail.model import Capabilities, Delta, Role, State
 
@@ -130,6 +130,23 @@ def compact(base: State, pending: Iterable[Delta]) -> Delta | None:
     """One delta with the effect of all `pending` on `base`, or None when they cancel out: nothing to send."""
     after = project(base, pending)
     return None if after == base else difference(base, after)
+
+
+def certain(base: State, pending: Sequence[Delta], tried: int) -> Delta | None:
+    """Like `compact`, for a server that may have made some of the first `tried` of `pending`: the answer was lost.
+
+    The delta leads to the same end from every state the server may be in. None: nothing to send.
+    """
+    after = project(base, pending)
+    ways = [difference(project(base, pending[:count]), after) for count in range(tried + 1)]
+    whole = Delta(
+        add=frozenset().union(*(way.add for way in ways)),
+        remove=frozenset().union(*(way.remove for way in ways)),
+        unread=after.unread if any(way.unread is not None for way in ways) else None,
+        starred=after.starred if any(way.starred is not None for way in ways) else None,
+        gone=after.gone and not base.gone,
+    )
+    return None if whole == Delta() else whole
 
 
 def dumps(value: State | Delta) -> str:

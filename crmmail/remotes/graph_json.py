@@ -206,7 +206,7 @@ def goal(wish: Wish) -> str:
     """The folder key a wish moves its message to, '' for none."""
     if wish.delta.move is not None:
         return wish.delta.move if frozenset({wish.delta.move}) != wish.base.folders else ""
-    return min(wish.delta.add - wish.base.folders, default="")
+    return min(wish.delta.add, default="")  # also where it was last heard to be: a lost answer may have moved it
 
 
 def after(wish: Wish, told: Mapping[str, Any] | None, folder_of: Mapping[str, str]) -> State:

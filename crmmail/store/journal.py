@@ -180,7 +180,7 @@ class Turn:
     """How one message's share of an act is turned back (or forth again)."""
 
     first: Entry  # the op of the key press: its `before` is what undo leads to
-    withdrawn: int | None = None  # op not sent yet: simply no longer meant (None: the opposite must be sent too)
+    withdrawn: int | None = None  # op never sent: simply no longer meant (None: the opposite must be sent too)
 
 
 def turns(connection: sqlite3.Connection, act: int, *, back: bool) -> list[Turn]:
@@ -202,7 +202,7 @@ def _turn(history: Sequence[Entry], back: bool) -> Turn | None:
     last = meant[-1]
     if last.back == int(back) or last.state == OpState.REJECTED:
         return None
-    if last.state == OpState.PENDING:
+    if last.state == OpState.PENDING and not last.attempts:  # tried once, it may have arrived: the opposite is sent
         return Turn(first, withdrawn=last.id)
     return Turn(first)
 

@@ -35,7 +35,9 @@ def _wish(connection: sqlite3.Connection, group: Sequence[Entry]) -> Wish | None
     first = group[0]
     row = _message(connection, first.mailbox, first.remote_id)
     base = codec.text_state(row[1] if row else first.before)
-    delta = ops.compact(base, [codec.text_delta(entry.delta) for entry in group])
+    # What was on its way once may have arrived: "nothing to do" must not rest on a base that has not heard of it.
+    tried = max((place for place, entry in enumerate(group, 1) if entry.attempts), default=0)
+    delta = ops.certain(base, [codec.text_delta(entry.delta) for entry in group], tried)
     return None if delta is None else Wish(first.remote_id, delta, base, group[-1].message_id)
 
 
@@ -184,7 +186,8 @@ def retry(connection: sqlite3.Connection, act: int) -> list[Entry]:
     """Ask the server again for what it refused; deferred ops of the act no longer wait."""
     group = journal.entries(connection, "act = ? AND state IN ('rejected', 'pending')", (act,))
     connection.executemany(
-        "UPDATE op SET state = 'pending', attempts = 0, not_before = 0, error = '' WHERE id = ?",
+        "UPDATE op SET attempts = CASE state WHEN 'rejected' THEN 0 ELSE attempts END, state = 'pending', "
+        "not_before = 0, error = '' WHERE id = ?",
         [(entry.id,) for entry in group],
     )
     connection.execute("UPDATE act SET state = 'done' WHERE id = ? AND state = 'dead' AND ?", (act, bool(group)))
