@@ -139,8 +139,10 @@ def _disconnect(place: config.Profile, settings: config.Settings, options: argpa
             _("There is no mailbox called “{name}”.").format(name=options.name),
             next_step=_("`crmmail mailboxes` lists those there are."),
         )
+    from crmmail.auth.connect import sign_out
+
     with opened(place, settings) as store:
-        mailboxes.tokens(place, settings).forget(options.name)
+        sign_out(options.name, settings.mailboxes[options.name], mailboxes.tokens(place, settings))
         store.unregister(options.name)
         with config.update(place) as changed:
             del changed.mailboxes[options.name]

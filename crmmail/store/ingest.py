@@ -177,7 +177,9 @@ class Ingest:
     def _upsert(self, item: Prepared) -> None:
         known = self._known.get(item.remote_id)
         if known is None:
-            self._insert(item)
+            # A body that arrives after its message was removed says nothing of where it lies: it is not mail of ours.
+            if item.state is not None:
+                self._insert(item)
             return
         if item.state is not None:
             self._rebase(known, item.state)
@@ -187,7 +189,7 @@ class Ingest:
     def _insert(self, item: Prepared) -> None:
         number = self._free_id(item)
         thread = self._thread(item)
-        base = codec.state_text(item.state or State())
+        base = codec.state_text(item.state)
         self._connection.execute(
             "INSERT INTO message(id, mailbox, remote_id, thread, subject, sender, sender_email, recipients, snippet, "
             "received_ms, has_attachments, size, whole, base, message_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -105,6 +105,13 @@ def test_bodies_come_later_and_are_then_whole(store: Store, heard: Heard) -> Non
     check(store)
 
 
+def test_a_body_that_comes_after_its_message_was_removed_makes_no_message(store: Store) -> None:
+    store.ingest("work", Page("c1", removals=("gone",)))
+    store.ingest("work", Page("c1", (Incoming("gone", None, 0, raw=b"Subject: late\r\n\r\nbody"),)))
+    assert store.find("work", "gone") is None
+    assert store.count(Query("work", "all")) == 0
+
+
 def test_headers_told_after_the_body_do_not_replace_it(store: Store) -> None:
     store.ingest("work", page(mail(1, raw=RAW)))
     store.ingest("work", page(mail(1, state("inbox", starred=True))))
