@@ -171,15 +171,17 @@ class Mailbox:
                 message.labels |= {DRAFT}
             if self.gmail and folder == "drafts":
                 message.draft_id = f"r{chosen}"
-            if thread == 0:
-                message.thread_key = chosen  # a thread of its own, whatever its headers say
-            elif thread is not None:
-                parent = self.messages.get(thread)
-                message.thread_key = (parent.thread_key or thread) if parent else thread
-                if parent:
-                    parent.thread_key = message.thread_key
+            if thread is not None:
+                self._join(message, thread)
             self._insert(message)
             return chosen
+
+    def _join(self, message: Message, thread: int) -> None:
+        """Put a new message into the thread of the message `thread`; 0: one of its own, whatever its headers say."""
+        parent = self.messages.get(thread)
+        message.thread_key = (parent.thread_key if parent else 0) or thread or message.key
+        if parent:
+            parent.thread_key = message.thread_key
 
     def deliver(self, raw: Raw, **where: Any) -> int:
         """Mail arrives: like `add`, unread, in the inbox, and it makes history. Returns its key."""
