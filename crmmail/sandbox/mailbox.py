@@ -283,7 +283,7 @@ class Mailbox:
             return message
 
     def trash(self, key: int) -> Message:
-        """Gmail: TRASH in, INBOX and SPAM out, the other labels stay."""
+        """Gmail: TRASH in, INBOX and SPAM out; other labels stay."""
         return self.modify(key, ("TRASH",), ("INBOX", "SPAM"))
 
     def untrash(self, key: int) -> Message:
