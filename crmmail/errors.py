@@ -2,6 +2,7 @@
 
     CrmMailError            title, sentence, what to do next
     ├── SettingsError       a setting or a file of the user's is not usable
+    ├── DraftError          a message being written cannot go out as it stands (address, file, identity)
     ├── ProfileBusy         another crmmail holds this profile
     ├── StoreError          the local copy cannot be read or written (disk full, damaged, newer schema)
     ├── SignInError         a sign-in that did not succeed (declined, expired, wrong state, ...)
@@ -42,6 +43,13 @@ class SettingsError(CrmMailError):
     """A setting, an argument or a file the user named cannot be used."""
 
     title = "Settings"
+    exit_code = 2
+
+
+class DraftError(CrmMailError):
+    """A message being written cannot be made into mail as it stands: an address, a file, an identity. It is kept."""
+
+    title = "Message"
     exit_code = 2
 
 
