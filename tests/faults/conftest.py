@@ -26,7 +26,8 @@ def make(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
     def maker(provider: str, **options: Any) -> World:
-        made.append(World(sandbox, provider, tmp_path / f"{provider}{len(made)}", **options))
+        directory = options.pop("directory", tmp_path / f"{provider}{len(made)}")
+        made.append(World(sandbox, provider, directory, **options))
         return made[-1]
 
     yield maker

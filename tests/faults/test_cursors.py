@@ -294,3 +294,53 @@ def test_nonsense_of_any_shape_is_survived_and_told(world: World) -> None:
             world.clock.advance(max(outcome.wait, 4000))
             assert world.settle().phase is Phase.SYNCED
     world.rest()
+
+
+def test_a_removal_of_half_a_folder_asks_first_and_acts_go_on_meanwhile(world: World) -> None:
+    for number in range(40):
+        world.server.add(letter(number), unread=True, received_ms=1_700_000_000_000 + number)
+    world.settle()
+    ids = world.ids("inbox")
+    for one in ids[:30]:
+        world.server.delete(world.server.key_of(one))
+    outcome = world.step()
+    assert outcome.phase is Phase.PAUSED
+    assert "30" in outcome.sentence
+    assert len(world.here()) >= 20  # pages before the one that asks for too much may have been small enough
+    world.perform(Verb.TRASH, ids[35:37])
+    assert world.step().phase is Phase.PAUSED
+    assert all("trash" in world.there()[one].folders for one in ids[35:37])
+    world.store.allow_mass_removal(world.provider)
+    world.sync.resume()
+    world.settle()
+    world.rest()
+
+
+def test_deleting_for_good_waits_for_the_wider_permission_and_holds_up_nothing(
+    make: Callable[..., World], sandbox: Sandbox
+) -> None:
+    from tests.faults.world import ADDRESSES, SCOPES, Bearer
+
+    auth = Bearer(sandbox.grants.issue(ADDRESSES["gmail"], SCOPES["gmail"].split()[0], lifetime=1e9))
+    world = make("gmail", auth=auth)
+    world.furnish(45)
+    world.settle()
+    doomed, starred = world.ids("trash"), world.ids("inbox")[:3]
+    assert doomed
+    world.perform(Verb.DELETE, doomed)
+    world.perform(Verb.TRASH, starred)
+    outcome = world.step()
+    assert outcome.phase is Phase.SIGN_IN
+    assert world.sync.scope_wanted == "https://mail.google.com/"
+    assert all("trash" in world.there()[one].folders for one in starred)
+    assert set(doomed) <= set(world.there())
+    assert len(world.pending()) == len(doomed)
+    world.server.deliver(letter(800))
+    world.clock.advance(30)
+    world.step()
+    assert len(world.ids("inbox")) == sum("inbox" in state.folders for state in world.here().values())
+    auth.token = sandbox.grants.issue(ADDRESSES["gmail"], SCOPES["gmail"], lifetime=1e9)
+    world.sync.resume()
+    world.settle()
+    assert not set(doomed) & set(world.there())
+    world.rest()
