@@ -22,6 +22,7 @@ from crmmail.remotes.batching import Part
 from crmmail.remotes.gmail_batch import Call
 from crmmail.remotes.gmail_calls import BURST, DELETE_SCOPE, MODIFY_SCOPE, UNITS, UNITS_PER_SECOND, USER, Calls
 from crmmail.remotes.gmail_json import Event, Place
+from crmmail.remotes.gmail_send import GmailSending
 from crmmail.remotes.http import Wire
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.paging import LoopGuard
@@ -36,7 +37,7 @@ LABELS_EVERY = 300.0  # seconds after which labels are read even though nothing 
 _HISTORY = ("messageAdded", "messageDeleted", "labelAdded", "labelRemoved")
 
 
-class Gmail:
+class Gmail(GmailSending):
     """A Gmail mailbox. `base_url` is the server's root; quota is paced in Google's units."""
 
     capabilities = Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True, send=True)

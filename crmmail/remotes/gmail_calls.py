@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -28,6 +28,13 @@ UNITS = {
     "batchModify": 50.0,
     "delete": 10.0,
     "batchDelete": 50.0,
+    "aliases": 1.0,
+    "listDrafts": 5.0,
+    "getDraft": 20.0,
+    "createDraft": 10.0,
+    "updateDraft": 15.0,
+    "deleteDraft": 10.0,
+    "sendDraft": 100.0,
 }
 """Quota units a call costs, table of 2026-05 (Gmail API, "Usage limits")."""
 MODIFY_SCOPE = "https://www.googleapis.com/auth/gmail.modify"
@@ -68,6 +75,19 @@ class Calls:
         answer = self._wire.ok("POST", USER + path, json=body, scope=scope, repeatable=True)
         if answer.body:
             answer.json()  # a page for people in between says 200 too: what it answered has not been done
+
+    def once(self, method: str, url: str, kind: str, **options: Any) -> Answer:
+        """The answer, whatever its status, of a call that is not made again by itself; `url` from the root on."""
+        self._pace.take(UNITS[kind])
+        return self._wire.call(method, url, **options)
+
+    def put(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """One piece of an upload, whatever the answer's status."""
+        return self._wire.call("PUT", url, content=content, headers=dict(headers))
+
+    def rest(self, seconds: float) -> None:
+        """Wait a little. Raises Offline when the connection is closed meanwhile."""
+        self._pace.rest(seconds)
 
     def together(self, calls: Sequence[Call], limit: int = JSON_LIMIT) -> tuple[dict[int, Part], RemoteError | None]:
         """The answers by position, and the error that kept the missing ones away, if any are."""

@@ -32,7 +32,7 @@ READ_SECONDS = 30.0
 CALL_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 100.0
 SLOWEST_BYTES = 16 * 1024
-"""Bytes a second that extend the deadline of a raw message: 25 MB over a slow line are worth waiting for."""
+"""Bytes a second that extend the deadline of a raw message, either way: 25 MB over a slow line are worth it."""
 JSON_LIMIT = 16 * 1024 * 1024
 RAW_LIMIT = 64 * 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -158,21 +158,30 @@ class Wire:
         return answer
 
     def call(
-        self, method: str, url: str, *, limit: int = JSON_LIMIT, repeatable: bool = False, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        limit: int = JSON_LIMIT,
+        repeatable: bool = False,
+        signed: bool = True,
+        **options: Any,
     ) -> Answer:
         """One call, whatever its status. `url` is a path below the base or an address on the same host.
+
+        Unless `signed` the call carries no token, and may then go to any protected address (an upload's own).
 
         `options` are httpx's params, json, content and headers. A kept-alive connection that the server closed just
         then costs nothing where the call may be made twice (GET, and what the caller says is `repeatable`): it is
         made once more on a fresh one. Raises Offline, Transient and what auth raises.
         """
         try:
-            return self._exchange(method, url, limit, options)
+            return self._exchange(method, url, limit, signed, options)
         except _StaleConnection as stale:
             if method != "GET" and not repeatable:
                 raise stale.error from stale
         try:
-            return self._exchange(method, url, limit, options)
+            return self._exchange(method, url, limit, signed, options)
         except _StaleConnection as stale:
             raise stale.error from stale
 
@@ -192,12 +201,14 @@ class Wire:
         if client is not None:
             client.close()
 
-    def _exchange(self, method: str, url: str, limit: int, options: dict[str, Any]) -> Answer:
+    def _exchange(self, method: str, url: str, limit: int, signed: bool, options: dict[str, Any]) -> Answer:
         client = self._connected()
+        target = self._target(url) if signed else self._elsewhere(url)
         with self._watched() as watch:
+            watch.heard(len(options.get("content") or b""))
             try:
-                request = client.build_request(method, self._target(url), extensions={"trace": watch.trace}, **options)
-                response = client.send(request, stream=True)
+                request = client.build_request(method, target, extensions={"trace": watch.trace}, **options)
+                response = client.send(request, stream=True, **({} if signed else {"auth": None}))
                 try:
                     body = _read(response, limit, watch)
                 finally:
@@ -233,6 +244,21 @@ class Wire:
             raise Transient(
                 _("The server pointed to another one, {host}; it was not followed.").format(host=wanted.host[:100]),
                 next_step=_("Check the server's address in the settings."),
+            )
+        return url
+
+    def _elsewhere(self, url: str) -> str:
+        """`url` of a call without a token: protected, or on this machine when our server is."""
+        import httpx
+
+        try:
+            wanted, ours = httpx.URL(url), httpx.URL(self._base)
+        except httpx.InvalidURL as error:
+            raise Transient(_("The server's answer was cut off or makes no sense.")) from error
+        near = wanted.host in _LOOPBACK and ours.host in _LOOPBACK
+        if wanted.userinfo or not wanted.host or not (wanted.scheme == "https" or near):
+            raise Transient(
+                _("The server pointed to another one, {host}; it was not followed.").format(host=wanted.host[:100])
             )
         return url
 
@@ -299,7 +325,7 @@ class _Watch:
         cut()
 
     def heard(self, count: int) -> None:
-        """`count` bytes of body came: a real transfer may take its time."""
+        """`count` bytes of body came, or have to go: a real transfer may take its time."""
         self._until += count / SLOWEST_BYTES
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
