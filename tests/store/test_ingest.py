@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from crmmail.errors import StoreError
-from crmmail.model import Change, Delta, Patch, Query
+from crmmail.model import Change, Delta, Incoming, Page, Patch, Query
 from crmmail.ops import Verb
 from crmmail.store import FuseBlown, Store
 from tests.store.told import FAVORITES, INBOX, check, filled, mail, page, rows, shown, state
