@@ -25,7 +25,6 @@ PRESETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "next_message": ("J", "j"),
         "previous_message": ("K", "k"),
         "page_on": ("space",),
-        "down": ("j", "down", "enter"),
         "refresh": ("$", "f5", "ctrl+r"),
         "top": ("=", "g g", "home"),
     },

@@ -261,7 +261,7 @@ class Reading(MailScreen):
                 case ("a", _at):
                     self._save(list(items))
                 case ("o", int(at)):
-                    self._ask_to_open(items[at])
+                    self._look_at(items[at])
                 case int(at):
                     self._save([items[at]])
 
@@ -288,15 +288,31 @@ class Reading(MailScreen):
         if raw is None:
             return []
         folder = download_folder(self.program.settings)
+        folder.mkdir(parents=True, exist_ok=True)
         return [attachments.save(folder, item, attachments.content(raw, item.part)) for item in items]
 
-    def _ask_to_open(self, item: Attachment) -> None:
+    def _look_at(self, item: Attachment) -> None:
+        """In a thread: what the file really is, before anybody is asked whether to open it."""
+        message = self.reader.message_id
+
+        def work() -> None:
+            from crmmail.mail import attachments
+
+            raw = self.store.raw(message) if message is not None else None
+            kind = attachments.openable(item, attachments.content(raw, item.part)) if raw is not None else ""
+            self.app.call_from_thread(self._ask_to_open, item, kind, message)
+
+        self._in_thread_worker(work)
+
+    def _ask_to_open(self, item: Attachment, kind: str, message: int | None) -> None:
         from crmmail.tui.dialogs import Confirm
 
+        if not kind:
+            sentence = _("Not opened from here: it could run something, or is not what its name says. Save it instead.")
+            self.say(sentence, words.WARN, "attachments")
+            return
         question = _("Open “{name}”?").format(name=format.clean(item.name))
         text = _("{type}, {size}. It opens in the program your system has for it. Only do this if you expect the file.")
-        text = text.format(type=format.clean(item.content_type), size=format.size(item.size))
-        message = self.reader.message_id
 
         def work() -> None:
             from crmmail.tui import launch
@@ -304,7 +320,7 @@ class Reading(MailScreen):
             for path in self._written(message, [item]):
                 launch.open_file(path)
 
-        dialog = Confirm(question, text, _("Save and open"))
+        dialog = Confirm(question, text.format(type=kind, size=format.size(item.size)), _("Save and open"))
         self.app.push_screen(dialog, lambda sure: self._in_thread_worker(work) if sure else None)
 
     # --- links

@@ -162,9 +162,7 @@ def type_ahead(app: App[Any], keys: Iterable[str]) -> None:
 
 def shown(app: App[Any]) -> str:
     """The text on the screen, line by line."""
-    width, height = app.size
-    lines = app.screen._compositor.render_strips()
-    return "\n".join(line.text for line in lines[:height])
+    return "\n".join(line.text for line in app.screen._compositor.render_strips())
 
 
 def inbox(store: Store, mailbox: str = "gmail") -> list[int]:

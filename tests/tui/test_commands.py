@@ -1,0 +1,109 @@
+"""The one table: ids, keys, presets, and what derives from it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from crmmail import i18n
+from crmmail.ops import Verb
+from crmmail.tui import keymap
+from crmmail.tui.commands import BY_ID, COMMANDS, LIST, MAIN, READER, Context, keys_table, possible
+from crmmail.tui.keymap import PRESETS, Keymap
+from crmmail.tui.main import MainScreen
+from crmmail.tui.outbox import Outbox
+
+
+def test_ids_are_unique_and_every_command_has_its_method():
+    assert len(BY_ID) == len(COMMANDS)
+    for command in COMMANDS:
+        screen = MainScreen if command.panes & MAIN else Outbox
+        assert callable(getattr(screen, f"action_{command.id}")), command.id
+
+
+def test_the_default_keys_are_those_promised():
+    promised = {
+        "go_inbox": "g i", "go_favorites": "g s", "go_drafts": "g d", "go_sent": "g t", "go_trash": "g # g x",
+        "go_all": "g a", "go_outbox": "g o", "top": "g g home", "bottom": "G end", "select_all": "* a ctrl+a",
+        "select_none": "* n", "select_read": "* r", "select_unread": "* u", "select_starred": "* s",
+        "down": "j down", "up": "k up", "open": "enter o", "favorite": "s F insert", "read": "I", "unread": "U _",
+        "trash": "d # delete", "recover": "u", "delete": "D shift+delete", "undo": "z", "redo": "Z", "archive": "e",
+        "select": "x t", "range": "V", "search": "/ ctrl+f", "filter": "l \\", "next_folder": "]",
+        "previous_folder": "[", "next_pane": "tab f6", "actions": ".", "palette": "ctrl+p ctrl+k", "headers": "h",
+        "raw": "ctrl+o", "attachments": "v", "links": "L", "refresh": "f5 ctrl+r", "help": "? f1", "quit": "q",
+        "leave": "ctrl+q", "next_message": "J", "previous_message": "K", "thread_next": "n", "thread_previous": "p",
+    }  # fmt: skip
+    for name, keys in promised.items():
+        mine = " ".join(BY_ID[name].keys)
+        assert all(key in mine for key in keys.split()), name
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_preset_shadows_a_command_that_is_always_possible(preset):
+    keys = Keymap.build(preset)
+    for table in (keys.single, *keys.chords.values()):
+        for key, found in table.items():
+            unconditional = [command for command in found if command.needs.__name__ == "always"]
+            for at, command in enumerate(unconditional):
+                later = unconditional[at + 1 :]
+                clash = [other.id for other in later if other.panes & command.panes]
+                assert not clash, f"{preset}: {key} is {command.id} and {clash}"
+    assert not set(keys.single) & set(keys.chords), "a key cannot be a command and a prefix"
+
+
+def test_every_preset_names_known_commands():
+    for name, changes in PRESETS.items():
+        assert set(changes) <= set(BY_ID), name
+
+
+def test_one_key_means_what_is_possible_where_it_is_pressed():
+    keys = Keymap.build()
+
+    def meaning(key: str, **context: object) -> str:
+        found = (command for command in keys.single[key] if possible(command, Context(**context)))  # type: ignore[arg-type]
+        return next(found).id
+
+    assert meaning("u", pane=LIST, folder="trash", verbs=frozenset({Verb.RECOVER})) == "recover"
+    assert meaning("u", pane=LIST, undoable=True) == "undo_too"
+    assert meaning("u", pane=READER) == "back"
+    assert meaning("s", verbs=frozenset({Verb.FAVORITE})) == "favorite"
+    assert meaning("s", verbs=frozenset({Verb.UNFAVORITE})) == "unfavorite"
+    assert meaning("q", pane=READER) == "back"
+    assert meaning("q", pane=LIST) == "quit"
+    assert meaning("escape", pane=LIST, selected=2, searching=True) == "unselect"
+    assert meaning("escape", pane=LIST, searching=True) == "leave_search"
+
+
+def test_problems_with_own_keys_are_told():
+    assert keymap.problems("gmail", {}) == []
+    assert "no command" in keymap.problems("gmail", {"nonsense": "x"})[0]
+    assert "begins other keys" in keymap.problems("gmail", {"help": "g"})[0]
+    assert any("both" in sentence for sentence in keymap.problems("gmail", {"help": "j"}))
+
+
+def test_keys_are_written_as_people_read_them():
+    assert keymap.shown("ctrl+p") == "Ctrl+P"
+    assert keymap.shown("shift+delete") == "Shift+Del"
+    assert keymap.shown("g #") == "g #"
+    assert keymap.shown("pagedown") == "PgDn"
+
+
+def test_the_key_table_is_complete_in_both_languages_and_leaves_the_language_alone():
+    for language in ("en", "pt_BR"):
+        text = keys_table(language)
+        assert all(f"`{command.id}`" in text for command in COMMANDS)
+    assert i18n.language() == "en"
+    assert keys_table("pt_BR").startswith("# ")
+
+
+def test_the_table_needs_no_textual():
+    code = "import sys, crmmail.tui.commands as c; c.keys_table(); sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_verbs_of_the_shell_are_the_verbs_of_the_table():
+    from crmmail.cli import VERBS
+
+    assert {command.cli for command in COMMANDS if command.cli} == {*VERBS, "undo", "redo"}

@@ -1,0 +1,254 @@
+"""Layout, folders, search, language, mouse, and the states a mailbox can be in."""
+
+from __future__ import annotations
+
+import gettext
+
+import pytest
+
+from crmmail import i18n
+from crmmail.model import Phase, Query, Status
+from crmmail.tui.dialogs import Confirm
+from crmmail.tui.menu import ActionsMenu
+from crmmail.tui.palette import Palette
+from tests.tui.conftest import NOW, app_on, connect, fill, incoming, raw, shown, until
+
+
+@pytest.fixture
+def both(gmail):
+    """A Gmail and an Outlook mailbox."""
+    connect(gmail, "outlook", 1)
+    fill(
+        gmail,
+        "outlook",
+        [incoming(number, content=raw(number, subject=f"From Outlook {number}")) for number in range(20)],
+    )
+    return gmail
+
+
+async def test_two_mailboxes_open_in_all_inboxes_with_a_section_each(both):
+    app = app_on(both)
+    async with app.run_test(size=(120, 40)) as pilot:
+        text = shown(app)
+        order = [text.index(word) for word in ("All inboxes", "me@gmail.example", "Favorites", "me@outlook.example")]
+        assert order == sorted(order)
+        side = "\n".join(line[:28] for line in text.split("\n"))
+        assert side.count("Favorites") == 1
+        seed = [side.index(word) for word in ("Inbox", "Favorites", "Drafts", "Sent", "Trash", "Spam", "Clientes")]
+        assert seed == sorted(seed)
+        assert app.main.messages.count == 220
+        await pilot.press("g", "m")
+        assert app.main.messages.query_shown == Query("gmail")
+        await pilot.press("g", "m")
+        assert app.main.messages.query_shown == Query("outlook")
+        await pilot.press("g", "u")
+        assert app.main.messages.query_shown == Query("")
+
+
+async def test_folders_by_keys_brackets_sidebar_and_mouse(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("j", "j")
+        left_at = app.main.messages.cursor_id
+        await pilot.press("g", "x")
+        assert app.main.messages.count == 2
+        await pilot.press("g", "i")
+        assert app.main.messages.cursor_id == left_at
+        await pilot.press("right_square_bracket")
+        assert app.main.messages.query_shown.folder == "favorites"
+        await pilot.press("left_square_bracket", "tab")
+        assert app.main.sidebar.has_focus
+        await pilot.press("j", "j", "enter")
+        await until(pilot, lambda: app.main.messages.query_shown.folder == "drafts")
+        assert app.main.messages.has_focus
+        line = next(at for at, entry in enumerate(app.main.sidebar.lines) if entry.folder == "sent")
+        await pilot.click("#sidebar", offset=(6, line))
+        await until(pilot, lambda: app.main.messages.query_shown.folder == "sent")
+
+
+async def test_one_pane_at_a_time_on_a_narrow_terminal(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "me@gmail.example" not in shown(app)
+        await pilot.press("tab")
+        assert "me@gmail.example" in shown(app)
+        await pilot.press("escape")
+        assert "me@gmail.example" not in shown(app)
+        await pilot.press("enter")
+        assert not app.main.messages.display
+        await pilot.resize_terminal(130, 30)
+        await until(pilot, lambda: app.main.sidebar.display)
+        assert app.main.reader.display
+        await pilot.resize_terminal(200, 40)
+        await until(pilot, lambda: app.main.messages.display)
+
+
+async def test_a_terminal_too_small_says_so_and_no_key_acts(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(30, 6)) as pilot:
+        assert "Too small" in shown(app)
+        await pilot.press("d", "d")
+        assert gmail.count(Query("gmail")) == 200
+        await pilot.resize_terminal(90, 24)
+        await until(pilot, lambda: "Revised quote" in shown(app))
+
+
+async def test_the_footer_and_every_line_fit_the_width(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(72, 24)) as pilot:
+        for width in (72, 40, 110, 250):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            assert all(len(line) <= width for line in shown(app).split("\n"))
+
+
+async def test_search_follows_the_typing_and_escape_leads_back(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("j", "j")
+        left_at = app.main.messages.cursor_id
+        await pilot.press("slash", *"pedido")
+        await until(pilot, lambda: app.main.messages.count < 60)
+        assert "found" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.main.messages.has_focus)
+        assert "Pedido" in shown(app)
+        await pilot.press("escape")
+        assert app.main.messages.query_shown == Query("gmail")
+        assert app.main.messages.cursor_id == left_at
+        await pilot.press("l", *"nosuchword")
+        await until(pilot, lambda: "Nothing found" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.main.messages.count == 200)
+        assert app.main.messages.has_focus
+
+
+async def test_the_language_switches_live(gmail, monkeypatch):
+    """With words of its own, so that it does not depend on how far the catalogue is."""
+    portuguese = {"Inbox": "Caixa de Entrada", "Sent": "Itens Enviados", "Actions": "Ações", "Trash": "Lixeira"}
+
+    class Catalogue(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return portuguese.get(message, message)
+
+    known = {"en": gettext.NullTranslations(), "pt_BR": Catalogue()}
+    monkeypatch.setattr(i18n._gettext, "translation", lambda _name, _place, wish, **_options: known[wish[0]])
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        assert "Inbox" in shown(app)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, Palette))
+        await pilot.press(*"language", "enter")
+        await until(pilot, lambda: "Caixa de Entrada" in shown(app))
+        assert "Itens Enviados" in shown(app)
+        assert "Ações" in shown(app)
+        assert "d Lixeira" in shown(app)
+        app.use_language("en")
+        await until(pilot, lambda: "Inbox" in shown(app))
+
+
+async def test_a_theme_changes_every_colour_at_once(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        before = app.main.messages.ink().bgcolor
+        app.use_theme("textual-light")
+        await until(pilot, lambda: app.main.messages.ink().bgcolor != before)
+
+
+async def test_click_moves_double_click_opens_marks_and_stars_can_be_clicked(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.click("#list", offset=(30, 4))
+        assert app.main.messages.index == 4
+        await pilot.click("#list", offset=(1, 5))
+        assert len(app.main.messages.selected) == 1
+        await pilot.press("escape")
+        await pilot.click("#list", offset=(4, 2))
+        await until(pilot, lambda: app.main.messages.row.starred)
+        await pilot.click("#list", offset=(30, 3), times=2)
+        await until(pilot, lambda: app.main.reading)
+
+
+async def test_the_actions_button_and_the_footer_can_be_clicked(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.click("#title", offset=(93, 0))
+        await until(pilot, lambda: isinstance(app.screen, ActionsMenu))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.main)
+        place = shown(app).split("\n")[-1].index("Trash")
+        await pilot.click("#footer", offset=(place, 0))
+        await until(pilot, lambda: gmail.count(Query("gmail")) == 199)
+
+
+async def test_the_wheel_takes_the_cursor_along(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.main.messages.jump(50)
+        await pilot.pause()
+        top = app.main.messages.scroll_offset.y
+        assert top <= app.main.messages.index < top + app.main.messages.size.height
+
+
+async def test_without_a_mailbox_the_welcome_names_the_ways_in(store):
+    app = app_on(store)
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = shown(app)
+        assert "No mailbox is connected yet" in text
+        assert "crmmail demo" in text
+        assert "C connects" in text
+        await pilot.press("d", "enter", "x", "g", "i", "slash", "escape")
+        await until(pilot, lambda: "No mailbox is connected yet" in shown(app))
+
+
+STATES = [
+    (Status("gmail", Phase.OFFLINE, "No answer.", at=NOW), "Offline", ""),
+    (Status("gmail", Phase.FILLING, done=340, total=2000), "Filling 340 of 2,000", ""),
+    (Status("gmail", Phase.SIGN_IN, "The session has ended."), "Sign in again (C)", "C Sign in"),
+    (Status("gmail", Phase.PAUSED, "Half of the inbox would go."), "Paused: decide (C)", "C Decide"),
+    (Status("gmail", Phase.SYNCED, at=NOW, missing={"inbox": 3}), "3 missing", ""),
+    (Status("gmail", Phase.SYNCED, at=NOW), "Synced 14:32", ""),
+]
+
+
+@pytest.mark.parametrize(("status", "words", "foot"), STATES, ids=[status.phase.value for status, *_rest in STATES])
+async def test_a_state_is_said_where_it_is_seen_with_the_key_that_leads_out(gmail, status, words, foot):
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        gmail.say(status)
+        await until(pilot, lambda: shown(app).count(words) == 2)
+        assert foot in shown(app)
+
+
+async def test_the_fuse_is_decided_by_the_user(gmail, monkeypatch):
+    allowed: list[str] = []
+    monkeypatch.setattr(gmail, "allow_mass_removal", allowed.append)
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        gmail.say(Status("gmail", Phase.PAUSED, "Half of the inbox would go."))
+        await until(pilot, lambda: "Paused" in shown(app))
+        await pilot.press("C")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "Half of the inbox would go." in shown(app)
+        await pilot.press("y")
+        await until(pilot, lambda: allowed == ["gmail"])
+
+
+async def test_changes_from_other_threads_arrive_whole(gmail):
+    import threading
+
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        writers = [
+            threading.Thread(
+                target=lambda start=start: [
+                    fill(gmail, "gmail", [incoming(-start - step)], cursor=f"{start}{step}") for step in range(10)
+                ]
+            )
+            for start in (1000, 2000, 3000)
+        ]
+        for writer in writers:
+            writer.start()
+        await until(pilot, lambda: app.main.messages.count == 230)
+        for writer in writers:
+            writer.join()
