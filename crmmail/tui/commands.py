@@ -24,7 +24,7 @@ NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
 
 MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
     N_("Move"),
-    N_("Read"),
+    N_("Reading"),  # not "Read": that is the footer's word for marking as read
     N_("Act"),
     N_("Select"),
     N_("Go to"),

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from crmmail.i18n import _
 from crmmail.model import Query, Role
+from crmmail.tui.commands import LIST
 from crmmail.tui.screen_base import MailScreen
 
 TYPING_PAUSE = 0.06  # seconds without a key before the list follows; a fast typist's pause is about 0.1
@@ -89,7 +90,7 @@ class Finding(MailScreen):
             await line.remove()
         if not event.keep or not self.messages.query_shown.text:
             self.action_leave_search()
-        self.messages.focus()
+        self.go_to_pane(LIST)
 
     def action_leave_search(self) -> None:
         """Back to the list as it was before the search."""

@@ -148,7 +148,7 @@ class Going(MailScreen):
         """Send the keys to another pane; on a narrow terminal the folders come in over the list."""
         self.folders_over = pane == "sidebar"
         self.fit_panes()
-        self.query_one(f"#{pane}").focus()
+        self.go_to_pane(pane)
 
     def action_next_pane(self) -> None:
         """The next pane."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -54,7 +54,7 @@ STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
 class MainScreen(Reading, Acts, Finding, Going):
     """Folders, list and reader. Commands are `action_<id>` of the mixins by subject: Acts, Reading, Finding."""
 
-    AUTO_FOCUS = "#list"
+    AUTO_FOCUS = ""
     mail_app: ClassVar[property]
 
     def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:
@@ -103,6 +103,7 @@ class MainScreen(Reading, Acts, Finding, Going):
 
     def on_mount(self) -> None:
         """The first list is already read; paint everything around it."""
+        self.go_to_pane(LIST)
         self.messages.empty = self.empty_text
         self.reader.hints = self.reader_hints
         self.dress()
@@ -116,9 +117,7 @@ class MainScreen(Reading, Acts, Finding, Going):
         """Where keys go."""
         if self.arrangement == TINY:
             return NOWHERE
-        if self.reader.has_focus:
-            return READER
-        return SIDEBAR if self.sidebar.has_focus else LIST
+        return self.active_pane
 
     @property
     def targets(self) -> list[int]:
@@ -349,6 +348,13 @@ class MainScreen(Reading, Acts, Finding, Going):
 
     # --- folders and panes
 
+    def go_to_pane(self, pane: str) -> None:
+        """Send the keys to a pane. Textual's focus would restyle and repaint the whole screen for it, 30 ms."""
+        self.active_pane = pane
+        for name, widget in ((LIST, self.messages), (READER, self.reader), (SIDEBAR, self.sidebar)):
+            widget.activate(name == pane)
+        self.call_after_refresh(self.renew)
+
     def on_resize(self) -> None:
         """Another size, perhaps another arrangement."""
         self.fit_panes()
@@ -378,7 +384,7 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.close_reader()
         self.folders_over = False
         self.fit_panes()
-        self.messages.focus()
+        self.go_to_pane(LIST)
         self.notice.say("", "")
         self.renew()
 
@@ -415,8 +421,3 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.messages.forget_colors()
         self.reader.forget_colors()
         self.renew()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Other keys are possible in another pane."""
-        if self.is_mounted:
-            self.call_after_refresh(self.renew)

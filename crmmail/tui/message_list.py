@@ -29,7 +29,7 @@ _STRIPS_KEPT = 2048
 REACTION = 0.3  # seconds: a key pressed sooner after a change was meant for what stood there before
 
 
-class MessageList(PaintedScroll):
+class MessageList(PaintedScroll, can_focus=False):
     """Rows of a query, a cursor on one message, a selection of ids."""
 
     INK = "list"
@@ -283,12 +283,8 @@ class MessageList(PaintedScroll):
         self.set_length(self.count)
         self._keep_in_view()
 
-    def on_focus(self) -> None:
-        """The cursor line shows where keys go."""
-        self.refresh_line(self.index)
-
-    def on_blur(self) -> None:
-        """The cursor line shows that keys go elsewhere."""
+    def activity_changed(self) -> None:
+        """The cursor line shows whether keys go here."""
         self.refresh_line(self.index)
 
     def _forget(self) -> None:
@@ -304,7 +300,7 @@ class MessageList(PaintedScroll):
         marked = row.id in self.selected
         kind = "marked" if marked else ""
         if index == self.index:
-            kind = "cursor" if self.has_focus else "blurred"
+            kind = "cursor" if self.active else "blurred"
         strip = self._strips.get((row.id, kind, marked))
         if strip is None:
             if len(self._strips) > _STRIPS_KEPT:

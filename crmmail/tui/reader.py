@@ -36,7 +36,7 @@ PARTS = (
 TEXT_WIDTH = 100  # longer lines are hard to read
 
 
-class Reader(PaintedScroll):
+class Reader(PaintedScroll, can_focus=False):
     """One message, or nothing."""
 
     INK = "read"

@@ -13,7 +13,7 @@ from crmmail.i18n import _, ngettext
 from crmmail.model import Attachment, Link, Row
 from crmmail.ops import Verb
 from crmmail.tui import format, words
-from crmmail.tui.commands import SIDEBAR
+from crmmail.tui.commands import LIST, READER, SIDEBAR
 from crmmail.tui.message_list import MessageList
 from crmmail.tui.screen_base import WIDE, MailScreen
 
@@ -53,7 +53,7 @@ class Reading(MailScreen):
         self.reading = True
         self.folders_over = False
         self.fit_panes()
-        self.reader.focus(scroll_visible=False)
+        self.go_to_pane(READER)
         self.notice.say("", "")
         self._mark_read(message)
         self.renew()
@@ -83,7 +83,7 @@ class Reading(MailScreen):
         self.fit_panes()
         if self.arrangement != WIDE:
             self.reader.show(None)
-        self.messages.focus(scroll_visible=False)
+        self.go_to_pane(LIST)
 
     def action_back(self) -> None:
         """Back to the list."""
@@ -137,7 +137,7 @@ class Reading(MailScreen):
 
     def _rested(self) -> None:
         self.renew()
-        if self.arrangement == WIDE and not self.reader.has_focus:
+        if self.arrangement == WIDE and not self.reader.active:
             self.preview()
 
     def preview(self) -> None:

@@ -58,32 +58,44 @@ def line(
     def part(name: str) -> Style:
         return styles(name, kind)
 
-    plain = part("snippet")
     who = part("fresh" if row.unread else "sender")
     count = str(min(row.thread_count, 999)) if row.thread_count > 1 else ""
     bar = part("bar") if kind in ("cursor", "blurred") else stripe
-    out = [
-        Segment("▌" if bar.color else " ", bar),
-        Segment(f"{MARK if marked else ' '}", part("dot")),
-        Segment(f"{UNREAD if row.unread else ' '} ", part("dot")),
+    pieces = [
+        ("▌" if bar.color else " ", bar),
+        (MARK if marked else " ", part("dot")),
+        (f"{UNREAD} " if row.unread else "  ", part("dot")),
     ]
     if columns.star:
-        out.append(Segment(f"{STAR if row.starred else ' '} ", part("star")))
-    out.append(Segment(format.cells(format.clean(row.sender), columns.sender), who))
-    out.append(Segment(f"{count:>3}  "[:4], part("count")))
+        pieces.append((f"{STAR} " if row.starred else "  ", part("star")))
+    pieces.append((format.cells(format.clean(row.sender), columns.sender), who))
+    pieces.append((f"{count:>3} ", part("count")))
     if columns.account:
-        out.append(Segment(format.cells(format.clean(row.account), columns.account) + "  ", part("account")))
-    out.extend(_words(row, columns.rest, who if row.unread else part("subject"), plain))
+        pieces.append((format.cells(format.clean(row.account), columns.account) + "  ", part("account")))
+    pieces.extend(_words(row, columns.rest, who if row.unread else part("subject"), part("snippet")))
     signs = f" {WAITING if row.pending else ' '} {ATTACHED if row.has_attachments else ' '} "
-    out.append(Segment(signs, part("sign")))
-    out.append(Segment(format.right(date, columns.date) + " ", part("fresh" if row.unread else "date")))
-    return out
+    pieces.append((signs, part("sign")))
+    pieces.append((format.right(date, columns.date) + " ", part("fresh" if row.unread else "date")))
+    return _joined(pieces)
 
 
-def _words(row: Row, width: int, subject: Style, snippet: Style) -> list[Segment]:
+def _joined(pieces: list[tuple[str, Style]]) -> list[Segment]:
+    """As few segments as possible, for painting costs by the segment: blanks take the style before them."""
+    texts = [pieces[0][0]]
+    drawn = [pieces[0][1]]
+    for text, style in pieces[1:]:
+        if style is drawn[-1] or text.isspace():
+            texts[-1] += text
+        else:
+            texts.append(text)
+            drawn.append(style)
+    return [Segment(text, style) for text, style in zip(texts, drawn, strict=True)]
+
+
+def _words(row: Row, width: int, subject: Style, snippet: Style) -> list[tuple[str, Style]]:
     """Subject, then as much of the snippet as fits."""
     title = format.clean(row.subject)
     used = format.width(title)
     if used + 6 > width or not row.snippet:
-        return [Segment(format.cells(title, width), subject)]
-    return [Segment(title + "  ", subject), Segment(format.cells(format.clean(row.snippet), width - used - 2), snippet)]
+        return [(format.cells(title, width), subject)]
+    return [(title + "  ", subject), (format.cells(format.clean(row.snippet), width - used - 2), snippet)]

@@ -9,6 +9,7 @@ from textual.screen import Screen
 
 from crmmail.model import Folder, Mailbox, Query, Status
 from crmmail.tui import words
+from crmmail.tui.commands import LIST
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.message_list import MessageList
 from crmmail.tui.panels import NoticeLine
@@ -39,6 +40,11 @@ class MailScreen(Keyboard, Screen[None]):
     reading: bool = False  # a message was opened; the wide arrangement shows the reader in any case
     folders_over: bool = False  # on a narrow terminal the folders lie over the list
     arrangement: str = MIDDLE
+    active_pane: str = LIST
+
+    def go_to_pane(self, pane: str) -> None:
+        """Send the keys to a pane."""
+        raise NotImplementedError
 
     def fit_panes(self) -> None:
         """Show the panes that fit."""

@@ -17,6 +17,16 @@ class PaintedScroll(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.ink = Ink(self, self.INK)
         self._look = ""
+        self.active = False
+
+    def activate(self, active: bool) -> None:
+        """Whether keys go here. The panes of the main screen do not use Textual's focus, see MailScreen.go_to_pane."""
+        if active != self.active:
+            self.active = active
+            self.activity_changed()
+
+    def activity_changed(self) -> None:
+        """Paint what shows where keys go."""
 
     def set_length(self, count: int) -> None:
         """There are `count` lines now. Setting `virtual_size` alone would lay out the whole screen, 10 ms and more."""

@@ -76,7 +76,7 @@ def _folder_line(found: Folder, known: Mapping[str, Folder]) -> Line:
     return Line(words.folder(found), "folder", found.mailbox, found.key, count, found.role in QUIET, depth=depth)
 
 
-class Sidebar(PaintedScroll):
+class Sidebar(PaintedScroll, can_focus=False):
     """Folders to choose from. `cursor` is where keys are, `shown` what the list holds."""
 
     INK = "side"
@@ -164,12 +164,8 @@ class Sidebar(PaintedScroll):
 
     # --- painting
 
-    def on_focus(self) -> None:
-        """Show where keys go."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """The cursor goes back to the folder shown."""
+    def activity_changed(self) -> None:
+        """The cursor shows where keys go; left alone it returns to the folder shown."""
         self._follow()
         self.refresh()
 
@@ -183,7 +179,7 @@ class Sidebar(PaintedScroll):
         return Strip(self._segments(line, kind, width)).adjust_cell_length(width, self.ink("", kind))
 
     def _kind(self, index: int, line: Line) -> str:
-        if self.has_focus and index == self.cursor:
+        if self.active and index == self.cursor:
             return "cursor"
         return "shown" if line.folder and (line.mailbox, line.folder) == self.shown else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from crmmail.i18n import N_, _, ngettext
+from crmmail.i18n import N_, _, ngettext, pgettext
 from crmmail.model import Folder, Phase, Role, Status
 from crmmail.ops import Verb
 
@@ -23,6 +23,8 @@ OK, BUSY, WARN, BAD, QUIET = "ok", "busy", "warn", "bad", "quiet"
 
 def folder(found: Folder) -> str:
     """What a folder is called: our word for system folders, the user's own for the rest."""
+    if found.role is Role.ARCHIVE:
+        return pgettext("folder", "Archive")  # without a context it is the act of archiving
     known = FOLDERS.get(found.role)
     return _(known) if known else found.name
 

@@ -81,7 +81,7 @@ async def test_going_on_and_back_while_reading(letters):
         await pilot.press("K")
         assert "first message" in shown(app)
         await pilot.press("escape")
-        assert app.main.messages.has_focus
+        assert app.main.messages.active
         assert "Attached" in shown(app)
 
 
@@ -91,7 +91,7 @@ async def test_trash_while_reading_opens_the_next_and_undo_brings_it_back(letter
     async with app.run_test(size=(90, 30)) as pilot:
         await pilot.press("enter", "d")
         assert "Linked" in shown(app)
-        assert app.main.reader.has_focus
+        assert app.main.reader.active
         await pilot.press("z")
         assert first in inbox(letters)
 

@@ -57,10 +57,10 @@ async def test_folders_by_keys_brackets_sidebar_and_mouse(gmail):
         await pilot.press("right_square_bracket")
         assert app.main.messages.query_shown.folder == "favorites"
         await pilot.press("left_square_bracket", "tab")
-        assert app.main.sidebar.has_focus
+        assert app.main.sidebar.active
         await pilot.press("j", "j", "enter")
         await until(pilot, lambda: app.main.messages.query_shown.folder == "drafts")
-        assert app.main.messages.has_focus
+        assert app.main.messages.active
         line = next(at for at, entry in enumerate(app.main.sidebar.lines) if entry.folder == "sent")
         await pilot.click("#sidebar", offset=(6, line))
         await until(pilot, lambda: app.main.messages.query_shown.folder == "sent")
@@ -111,7 +111,7 @@ async def test_search_follows_the_typing_and_escape_leads_back(gmail):
         await until(pilot, lambda: app.main.messages.count < 60)
         assert "found" in shown(app)
         await pilot.press("enter")
-        await until(pilot, lambda: app.main.messages.has_focus)
+        await until(pilot, lambda: app.main.messages.active)
         assert "Pedido" in shown(app)
         await pilot.press("escape")
         assert app.main.messages.query_shown == Query("gmail")
@@ -120,7 +120,7 @@ async def test_search_follows_the_typing_and_escape_leads_back(gmail):
         await until(pilot, lambda: "Nothing found" in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: app.main.messages.count == 200)
-        assert app.main.messages.has_focus
+        assert app.main.messages.active
 
 
 async def test_the_language_switches_live(gmail, monkeypatch):
