@@ -23,6 +23,7 @@ SUBJECT_LIMIT = 1_000
 TEXT_LIMIT = 100_000
 _IGNORED_LIMIT = 20
 
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")  # in an address field: somebody tries to write another field
 _SCHEME = re.compile(r"mailto:", re.IGNORECASE)
 
 
@@ -69,11 +70,11 @@ def parse(url: str) -> Mailto:
             next_step=_("It looks like mailto:name@example.com?subject=Hello."),
         )
     path, _mark, query = url[7:].partition("#")[0].partition("?")
-    people: dict[str, list[Address]] = {"to": _people(_decoded(path)), "cc": [], "bcc": []}
+    people: dict[str, list[Address]] = {"to": [], "cc": [], "bcc": []}
     texts: dict[str, bytes] = {}
     ignored: list[str] = []
-    for name, value in _fields(query):
-        if name in people:
+    for name, value in (("to", _decoded(path)), *_fields(query)):
+        if name in people and not _CONTROL.search(value):
             people[name] += _people(value)
         elif name in ("subject", "body", "in-reply-to") and name not in texts:
             texts[name] = value
@@ -108,13 +109,8 @@ def _one_line(value: bytes) -> bytes:
     return encode.one_line(charsets.decode(value)).encode()
 
 
-def _people(value: bytes) -> list[Address]:
-    """The addresses of a field. One with a control character in it is no address."""
-    value = value[:URL_LIMIT]
-    if any(octet < 32 or octet == 127 for octet in value):
-        shown = clean_line(charsets.decode(value), 300)
-        return [Address(shown, "")] if shown else []
-    return list(addresses.parse(value, RECIPIENTS_LIMIT))
+def _people(value: bytes) -> tuple[Address, ...]:
+    return addresses.parse(value, RECIPIENTS_LIMIT)
 
 
 def _unique(people: list[Address]) -> tuple[Address, ...]:
