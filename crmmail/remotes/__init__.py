@@ -113,6 +113,8 @@ class Sender(Protocol):
 
     limit_bytes: int
     """The largest message, as bytes of MIME, that the provider takes."""
+    settle_seconds: float
+    """How long a sent draft may still look like one: what is seen earlier after a lost answer proves nothing."""
 
     def identities(self) -> list[Identity]:
         """The addresses of ours that mail can be sent from, the default one first."""

@@ -107,7 +107,7 @@ class Calls:
         return {numbers[place]: _part(inner) for place, inner in answers.items() if place < len(numbers)}
 
     def _single(self, call: Call, limit: int) -> Answer:
-        body = {"json": call.body} if call.body is not None else {}
+        body: dict[str, Any] = {"json": call.body} if call.body is not None else {}
         return self._wire.call(call.method, call.path, limit=limit, repeatable=True, **body)
 
     def fetch(self, ids: Sequence[str], first: int, size: int) -> Iterator[Fetched]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from crmmail.errors import Rejected, RemoteError, Transient
 from crmmail.i18n import _
 from crmmail.model import Address, Identity, Outgoing
-from crmmail.remotes import DraftRef, Progress, SentRef, Where, Whereabouts, refusals
+from crmmail.remotes import TOKEN_HEADER, DraftRef, Progress, SentRef, Where, Whereabouts, refusals
 from crmmail.remotes.gmail_batch import Call
 from crmmail.remotes.gmail_calls import MODIFY_SCOPE, UNITS, USER, Calls
 from crmmail.remotes.http import Answer, decoded
@@ -26,7 +26,8 @@ AT_ONCE = 5_000_000
 """Bytes that go in one request; beyond that the upload is one that can be taken up again where it broke off."""
 CHUNK = 4 * 256 * 1024  # a multiple of 256 KiB, as Google wants it
 LOOKED_THROUGH = 60  # of the newest drafts or sent messages
-_ASKED = ("X-Crmmail-Id", "Message-ID", "Date", "Subject")
+_TOKEN = TOKEN_HEADER.lower()
+_ASKED = (TOKEN_HEADER, "Message-ID")
 
 
 class GmailSending:
@@ -34,6 +35,7 @@ class GmailSending:
 
     mailbox: str
     limit_bytes = WHOLE_LIMIT
+    settle_seconds = 5.0
     _calls: Calls
 
     def identities(self) -> list[Identity]:
@@ -146,7 +148,7 @@ class GmailSending:
             if isinstance(one, dict) and isinstance(one.get("message"), dict)
         }
         for message in self._headers(list(drafts)):
-            if _fields(message).get("x-crmmail-id") == token:
+            if _fields(message).get(_TOKEN) == token:
                 return _reference(drafts[str(message["id"])])
         return None
 
@@ -169,11 +171,11 @@ class GmailSending:
         told = self._draft(draft) if draft else {}
         message = told.get("message") or {}
         if message:
-            mine = _fields(message).get("x-crmmail-id") == outgoing.token
+            mine = _fields(message).get(_TOKEN) == outgoing.token
             return Whereabouts(Where.DRAFT, _reference(told), ready=mine)
         if found := self._draft_with(outgoing.token):
             return Whereabouts(Where.DRAFT, found, ready=True)
-        return self._among_sent(outgoing) if draft else Whereabouts(Where.NOWHERE)
+        return self._among_sent(outgoing)
 
     def _among_sent(self, outgoing: Outgoing) -> Whereabouts:
         query = {"labelIds": "SENT", "maxResults": str(LOOKED_THROUGH)}
@@ -200,7 +202,7 @@ def _is(outgoing: Outgoing, told: Mapping[str, str]) -> bool:
 
     Whether Gmail keeps headers of our own is not documented; the Message-ID it keeps only for some.
     """
-    return outgoing.token == told.get("x-crmmail-id") or outgoing.message_id == told.get("message-id")
+    return outgoing.token == told.get(_TOKEN) or outgoing.message_id == told.get("message-id")
 
 
 def _identity(mailbox: str, told: Mapping[str, Any]) -> Identity:

@@ -17,6 +17,7 @@ from crmmail.remotes import Known, graph_json, refusals
 from crmmail.remotes.batching import Part
 from crmmail.remotes.graph_calls import BURST, CALLS_PER_BATCH, REQUESTS_PER_SECOND, SCOPE, Call, Calls
 from crmmail.remotes.graph_round import Round
+from crmmail.remotes.graph_send import GraphSending
 from crmmail.remotes.http import TooLarge, Wire
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.paging import LoopGuard
@@ -30,7 +31,7 @@ FOLDERS_DEEP = 50
 _FOLDER_QUERY = f"$top=100&$select={graph_json.FOLDER_SELECT}"
 
 
-class Graph:
+class Graph(GraphSending):
     """An Outlook mailbox. `base_url` ends in the API version."""
 
     def __init__(

@@ -10,10 +10,11 @@ from typing import Any
 from crmmail.errors import RemoteError, Transient
 from crmmail.i18n import _
 from crmmail.remotes.batching import Part, persevere
-from crmmail.remotes.http import RAW_LIMIT, Wire
+from crmmail.remotes.http import RAW_LIMIT, Answer, Wire
 from crmmail.remotes.pace import Bucket
 
 SCOPE = "https://graph.microsoft.com/Mail.ReadWrite"
+SEND_SCOPE = "https://graph.microsoft.com/Mail.Send"
 IMMUTABLE = 'IdType="ImmutableId"'
 CALLS_PER_BATCH = 20
 REQUESTS_PER_SECOND, BURST = 9.0, 4000.0
@@ -60,6 +61,25 @@ class Calls:
         if answer.headers.get("content-type", "").lower().startswith("text/html"):  # MIME is told as text/plain
             raise Transient(_("Something between here and the server answered instead of it."), status=answer.status)
         return answer.body
+
+    def change(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+        """The JSON a call answers that is not made again by itself (unless `repeatable`), {} for none."""
+        answer = self.once(method, url, **options)
+        return answer.json() if answer.body else {}
+
+    def once(self, method: str, url: str, **options: Any) -> Answer:
+        """The answer of a call that is not made again by itself (unless `repeatable`)."""
+        self._pace.take(1)
+        headers = {"Prefer": preferring(), **options.pop("headers", {})}
+        return self._wire.ok(method, url, headers=headers, **options)
+
+    def unsigned(self, method: str, url: str, content: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer, whatever its status, of a call without our token to an address that needs none."""
+        return self._wire.call(method, url, signed=False, content=content, headers=dict(headers or {}))
+
+    def rest(self, seconds: float) -> None:
+        """Wait a little. Raises Offline when the connection is closed meanwhile."""
+        self._pace.rest(seconds)
 
     def relative(self, link: str) -> str:
         """A link of the server's as a path below our root. Raises Transient when it lies elsewhere."""

@@ -208,7 +208,7 @@ class Wire:
             watch.heard(len(options.get("content") or b""))
             try:
                 request = client.build_request(method, target, extensions={"trace": watch.trace}, **options)
-                response = client.send(request, stream=True, **({} if signed else {"auth": None}))
+                response = client.send(request, stream=True) if signed else client.send(request, stream=True, auth=None)
                 try:
                     body = _read(response, limit, watch)
                 finally:

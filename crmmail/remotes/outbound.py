@@ -1,4 +1,4 @@
-"""What both providers need of a message on its way out: its token and headers, its size, a handle for its draft. Pure."""
+"""What both providers need of a message on its way out: its token, its size, a handle for its draft. Pure."""
 
 from __future__ import annotations
 

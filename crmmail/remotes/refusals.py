@@ -186,6 +186,11 @@ def words(payload: Any) -> str:
     return clean_line(_SECRET_LIKE.sub("…", message[:2000]), 200)
 
 
+def asked_to_wait(headers: Mapping[str, str]) -> float:
+    """Seconds an answer that succeeded asks us to stay away for, 0 for none."""
+    return _asked(headers, "") or 0.0
+
+
 def _asked(headers: Mapping[str, str], told: str) -> float | None:
     """Seconds the server asked us to wait, None where it did not."""
     value = headers.get("retry-after", "").strip()

@@ -35,8 +35,10 @@ def pour(put: Put, content: bytes, chunk: int, progress: Progress | None, rest: 
             continue
         if answer.status != 308:
             return _settled(answer, asking)
-        before, done, asking = done, _kept(answer), False
-        failures = 0 if done > before else failures
+        before, done, asking = done, min(_kept(answer), len(content)), False
+        failures = 0 if done > before else failures + 1
+        if failures > PATIENCE:
+            raise Transient(_("The upload was interrupted; it starts again."), status=answer.status)
         if progress is not None:
             progress(done, len(content))
 
