@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from crmmail import ops
 from crmmail.model import Act, Capabilities, Delta, OpState, State
 from crmmail.ops import Verb
-from crmmail.store import codec, journal
+from crmmail.store import codec, drafts, journal
 from crmmail.store.journal import Subject, Turn
 
 Done = tuple[Act, list[int]]
@@ -44,14 +44,18 @@ def _title(connection: sqlite3.Connection, shares: Sequence[tuple[Subject, Delta
     return str(row[0])
 
 
-def turn(connection: sqlite3.Connection, *, back: bool) -> Done | None:
+def turn(connection: sqlite3.Connection, now_ms: int, *, back: bool) -> Done | None:
     """Undo the newest act that stands (`back`), or redo the one undone last. None when there is none.
 
     An act that has nothing left to turn (its messages are gone) is closed and the next one is taken.
     """
     can = journal.mailbox_capabilities(connection)
     while (act := journal.latest(connection, "done" if back else "undone", newest=back)) is not None:
-        turned, moved = _turn_all(connection, act, can, back=back)
+        moved: list[int] = []
+        if act.kind in drafts.KINDS:
+            turned = drafts.turn(connection, act, now_ms, back=back)
+        else:
+            turned, moved = _turn_all(connection, act, can, back=back)
         state = ("undone" if back else "done") if turned else "dead"
         connection.execute("UPDATE act SET state = ? WHERE id = ?", (state, act.id))
         if turned:

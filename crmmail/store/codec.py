@@ -5,12 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from crmmail import ops
-from crmmail.model import Address, Attachment, Body, Capabilities, Delta, Headers, Link, State
+from crmmail.model import (
+    Address,
+    Attachment,
+    Body,
+    Capabilities,
+    Delta,
+    Draft,
+    Enclosure,
+    Headers,
+    Identity,
+    Link,
+    State,
+)
 from crmmail.store.faults import Damaged
 
 T = TypeVar("T")
@@ -127,3 +139,39 @@ def row_hash(*content: object) -> bytes:
 def no_headers(subject: str, sender: str, email: str) -> tuple[Headers, None]:
     """What can be said of a message whose headers have not come yet."""
     return Headers(subject=subject, sender=Address(sender, email)), None
+
+
+_OF_THE_ROW = ("id", "mailbox", "remote_id", "saved_ms", "revision")  # what the columns of a draft's row say of it
+
+
+def draft_text(draft: Draft) -> str:
+    """What the user wrote, without where it stands."""
+    plain = _plain(draft)
+    for name in _OF_THE_ROW:
+        del plain[name]
+    return json.dumps(plain, separators=(",", ":"))
+
+
+def text_draft(text: str, **row: Any) -> Draft:
+    """The Draft stored as `text`; `row`: what its columns say."""
+    return _decoded(lambda given: _draft(json.loads(given), row), text)
+
+
+def _draft(plain: Mapping[str, Any], row: Mapping[str, Any]) -> Draft:
+    people = {name: tuple(Address(**item) for item in plain[name]) for name in ("to", "cc", "bcc")}
+    enclosures = tuple(Enclosure(**item) for item in plain["enclosures"])
+    return _fields(Draft, plain, **people, enclosures=enclosures, **row)
+
+
+def identities_text(identities: Iterable[Identity]) -> str:
+    """Identities as they are stored."""
+    return json.dumps([_plain(one) for one in identities], separators=(",", ":"))
+
+
+def text_identities(text: str) -> list[Identity]:
+    """The identities stored as `text`."""
+    return _decoded(lambda given: [_identity(plain) for plain in json.loads(given)], text)
+
+
+def _identity(plain: Mapping[str, Any]) -> Identity:
+    return _fields(Identity, plain, address=Address(**plain["address"]))

@@ -14,14 +14,11 @@ from typing import Any
 from crmmail.errors import StoreError
 from crmmail.i18n import _
 
-DESK_VERSION = 1
+DESK_VERSION = 2
 CACHE_VERSION = 1
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
-
-DESK_STEPS: Mapping[int, Step] = {}  # version it starts from → the step that leads to the next one
-CACHE_STEPS: Mapping[int, Step] = {}
 
 DESK = """
 CREATE TABLE main.act (
@@ -59,6 +56,38 @@ CREATE INDEX main.op_rejected ON op(id) WHERE state = 'rejected';
 -- Rows whose content no longer fits its hash: kept to be looked at, never sent.
 CREATE TABLE main.quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, content TEXT NOT NULL, at INTEGER);
 """
+
+# What the user writes. Statements of their own, so that a migration can run them within its transaction; terse, so that
+# the schema stays on the file's first page, which `salvage` knows how to replace.
+# A draft's `content` is all of it but what the columns say; `enclosed`: the revision in which a file was attached last;
+# `pushed`: the revision the server has. A `draft_turn` belongs to an act: `other` is the content that undo, or redo,
+# puts in the place of the draft's. A blob is a file or a whole message, found by its SHA-256.
+WRITING = (
+    """CREATE TABLE main.draft (
+id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT, state TEXT, content TEXT, revision INT, saved_ms INT, enclosed INT,
+remote_draft TEXT, remote_message TEXT, remote_digest TEXT, pushed INT, hash BLOB)""",
+    "CREATE INDEX main.draft_state ON draft(state, mailbox)",
+    "CREATE TABLE main.draft_turn (act INTEGER PRIMARY KEY, draft INT, other TEXT, hash BLOB)",
+    "CREATE TABLE main.blob (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, packed INT, content BLOB)",
+    """CREATE TABLE main.outgoing (
+id INTEGER PRIMARY KEY AUTOINCREMENT, draft INT, mailbox TEXT, subject TEXT, recipients TEXT, message_id TEXT,
+digest TEXT, token TEXT UNIQUE, hash BLOB, state TEXT, not_before REAL, attempts INT, remote_draft TEXT,
+remote_id TEXT, sent_message_id TEXT, remote_thread TEXT, error TEXT, changed_ms INT)""",
+    "CREATE INDEX main.outgoing_state ON outgoing(state, mailbox)",
+    "CREATE TABLE main.identity (mailbox TEXT PRIMARY KEY, content TEXT)",
+    "CREATE TABLE main.forgotten (email TEXT PRIMARY KEY, at_ms INT)",
+)
+DESK += ";\n".join(WRITING) + ";\n"
+
+
+def _add_writing(database: Any) -> None:
+    for statement in WRITING:
+        database.conn.execute(statement)
+
+
+# Version it starts from → the step that leads to the next one.
+DESK_STEPS: Mapping[int, Step] = {1: _add_writing}
+CACHE_STEPS: Mapping[int, Step] = {}
 
 CACHE = """
 CREATE TABLE cache.mailbox (

@@ -34,16 +34,31 @@ from crmmail.model import (
     Wish,
 )
 from crmmail.ops import Verb
-from crmmail.store import acts, codec, faults, files, ingest, mailboxes, opening, outbox, projection, salvage, window
+from crmmail.store import (
+    acts,
+    codec,
+    drafts,
+    faults,
+    files,
+    ingest,
+    mailboxes,
+    opening,
+    outbox,
+    projection,
+    salvage,
+    window,
+)
 from crmmail.store.connections import Connections
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
+from crmmail.store.writing import Writing
 
 T = TypeVar("T")
 _TROUBLE = (*faults.BROKEN, OSError)
+KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store:
+class Store(Writing):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
@@ -96,6 +111,14 @@ class Store:
             self.notices.append(
                 _("{count} actions were altered on the disk; they are set aside and not sent.").format(count=broken)
             )
+        altered = self._commit(drafts.inspect)
+        if altered:
+            self.notices.append(
+                _(
+                    "{count} drafts were altered on the disk; what can be read of them is kept, addressed to nobody."
+                ).format(count=altered)
+            )
+        self._commit(lambda connection: drafts.sweep(connection, self._now_ms() - KEPT_MS))
         self._catch_up()
 
     def close(self) -> None:
@@ -318,11 +341,11 @@ class Store:
 
     def undo(self) -> Act | None:
         """Turn back the newest act that stands; None when there is none."""
-        return self._deed(lambda connection: acts.turn(connection, back=True))
+        return self._deed(lambda connection: acts.turn(connection, self._now_ms(), back=True))
 
     def redo(self) -> Act | None:
         """Do again what was undone last; None when there is none or something new was done since."""
-        return self._deed(lambda connection: acts.turn(connection, back=False))
+        return self._deed(lambda connection: acts.turn(connection, self._now_ms(), back=False))
 
     def _deed(self, work: Callable[[sqlite3.Connection], acts.Done | None]) -> Act | None:
         with self._writing():
@@ -331,6 +354,7 @@ class Store:
                 self._stale = False
                 return None
             self._project(done[1])
+            self._tell_turned(done[0])
         return done[0]
 
     def acts(self, limit: int = 100) -> list[Act]:

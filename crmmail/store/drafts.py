@@ -1,0 +1,411 @@
+"""Messages being written: rows of the desk, each sealed with a hash, durable when the transaction is.
+
+A draft is `open` (listed), `discarded` (one undo away) or `queued` (on its way, kept to be brought back). What the
+row's content no longer seals goes to quarantine; its text comes back as a new draft that names no recipients, for
+nothing typed may be lost and nothing altered may be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crmmail.errors import DraftError
+from crmmail.i18n import _
+from crmmail.model import Act, Address, Draft, Enclosure
+from crmmail.store import blobs, codec, journal
+from crmmail.store.blobs import Blob
+
+OPEN, DISCARDED, QUEUED = "open", "discarded", "queued"
+STATES = frozenset({OPEN, DISCARDED, QUEUED})
+DISCARD, CLEAR = "discard", "clear"
+KINDS = frozenset({DISCARD, CLEAR})
+"""Act kinds of ours: undo and redo turn them in `turn`."""
+COLUMNS = (
+    "id, mailbox, state, content, revision, saved_ms, enclosed, remote_draft, remote_message, remote_digest, pushed, "
+    "hash"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row of the draft table."""
+
+    id: int
+    mailbox: str
+    state: str
+    content: str
+    revision: int
+    saved_ms: int
+    enclosed: int
+    remote_draft: str
+    remote_message: str
+    remote_digest: str
+    pushed: int
+    hash: bytes
+
+    @property
+    def intact(self) -> bool:
+        """Whether the content is what was written."""
+        return self.hash == seal(self) and self.state in STATES
+
+    @property
+    def draft(self) -> Draft:
+        """The noun. Raises Damaged."""
+        return codec.text_draft(
+            self.content,
+            id=self.id,
+            mailbox=self.mailbox,
+            remote_id=self.remote_draft,
+            saved_ms=self.saved_ms,
+            revision=self.revision,
+        )
+
+
+def seal(kept: Kept) -> bytes:
+    """The hash of what was written; what the server calls it may change without it."""
+    return codec.row_hash(kept.id, kept.mailbox, kept.content, kept.revision, kept.saved_ms)
+
+
+def rows(connection: sqlite3.Connection, where: str, arguments: Sequence[object] = ()) -> list[Kept]:
+    """The intact drafts that fulfil `where`, newest saved first; broken ones go to quarantine on the way."""
+    found = connection.execute(f"SELECT {COLUMNS} FROM draft WHERE {where}", arguments).fetchall()
+    kept = [Kept(*row) for row in found]
+    if not all(one.intact for one in kept) and not connection.execute("PRAGMA query_only").fetchone()[0]:
+        for one in kept:
+            if not one.intact:
+                quarantine(connection, one)
+    return sorted((one for one in kept if one.intact), key=lambda one: (-one.saved_ms, -one.id))
+
+
+def row(connection: sqlite3.Connection, number: int, *states: str) -> Kept | None:
+    """The intact draft `number`, when it is in one of `states`."""
+    found = rows(connection, "id = ?", (number,))
+    return found[0] if found and found[0].state in states else None
+
+
+def quarantine(connection: sqlite3.Connection, broken: Kept) -> None:
+    """Move an altered row away, and begin a draft with what can still be read of its text."""
+    connection.execute(
+        "INSERT INTO quarantine(source, content, at) VALUES ('draft', ?, unixepoch())", (_readable(broken.content),)
+    )
+    connection.execute("DELETE FROM draft WHERE id = ?", (broken.id,))
+    if broken.state != QUEUED and (rescued := _rescued(connection, broken)) is not None:
+        insert(connection, rescued, broken.saved_ms if isinstance(broken.saved_ms, int) else 0)
+
+
+def _readable(content: object) -> str:
+    return content if isinstance(content, str) else repr(content)
+
+
+def _rescued(connection: sqlite3.Connection, broken: Kept) -> Draft | None:
+    """Subject, text and whole files of an altered row, for nobody; None when there is nothing to read."""
+    try:
+        plain = json.loads(broken.content)
+        subject, text = str(plain["subject"]), str(plain["text"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    enclosures = []
+    for item in plain.get("enclosures") or ():
+        try:
+            enclosure = Enclosure(str(item["name"]), str(item["content_type"]), int(item["size"]), str(item["digest"]))
+        except (ValueError, TypeError, KeyError):
+            continue
+        if blobs.has(connection, enclosure.digest):
+            enclosures.append(enclosure)
+    mailbox = broken.mailbox if isinstance(broken.mailbox, str) else ""
+    return Draft(0, mailbox=mailbox, subject=subject, text=text, enclosures=tuple(enclosures))
+
+
+def inspect(connection: sqlite3.Connection) -> int:
+    """At start: quarantine altered rows; how many."""
+    before = connection.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+    rows(connection, "1")
+    return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0] - before)
+
+
+# writing
+
+
+def insert(connection: sqlite3.Connection, draft: Draft, now_ms: int, state: str = OPEN, **remote: str) -> Draft:
+    """A new row; the draft with its id."""
+    cursor = connection.execute(
+        "INSERT INTO draft(state, enclosed, remote_draft, remote_message, remote_digest, pushed) VALUES (?,0,?,?,?,0)",
+        (state, draft.remote_id, remote.get("message", ""), remote.get("digest", "")),
+    )
+    number = int(cursor.lastrowid or 0)
+    return _write(connection, replace(draft, id=number, revision=0), now_ms)
+
+
+def _write(connection: sqlite3.Connection, draft: Draft, now_ms: int, enclosed: int | None = None) -> Draft:
+    """Put `draft` into its row as the next revision."""
+    saved = replace(draft, revision=draft.revision + 1, saved_ms=now_ms, mailbox=codec.storable(draft.mailbox))
+    content = codec.draft_text(saved)
+    hashed = codec.row_hash(saved.id, saved.mailbox, content, saved.revision, saved.saved_ms)
+    connection.execute(
+        "UPDATE draft SET mailbox = ?, content = ?, revision = ?, saved_ms = ?, hash = ?, "
+        "enclosed = coalesce(?, enclosed) WHERE id = ?",
+        (saved.mailbox, content, saved.revision, saved.saved_ms, hashed, enclosed, saved.id),
+    )
+    return saved
+
+
+def save(connection: sqlite3.Connection, draft: Draft, now_ms: int) -> Draft:
+    """The next revision of a draft.
+
+    One that is queued meanwhile goes out as it was queued: what was typed since becomes a draft of its own. One that
+    was discarded stays so, and undo brings back the latest. A file attached since the caller last heard stays attached.
+    """
+    kept = row(connection, draft.id, *STATES)
+    if kept is None:
+        return insert(connection, replace(draft, remote_id=""), now_ms)
+    if kept.state == QUEUED:
+        if codec.draft_text(draft) == kept.content:
+            return kept.draft
+        return insert(connection, replace(draft, remote_id=""), now_ms)
+    enclosures = draft.enclosures
+    if draft.revision < kept.enclosed:
+        enclosures += tuple(one for one in kept.draft.enclosures if one not in enclosures)
+    merged = replace(draft, enclosures=enclosures, revision=kept.revision, remote_id=kept.remote_draft)
+    return _write(connection, merged, now_ms)
+
+
+def enclose(
+    connection: sqlite3.Connection, number: int, name: str, content_type: str, blob: Blob, now_ms: int
+) -> Draft:
+    """Attach bytes to an open draft. Raises DraftError when it is no longer open."""
+    kept = row(connection, number, OPEN)
+    if kept is None:
+        raise gone()
+    blobs.put(connection, blob)
+    draft = kept.draft
+    added = Enclosure(codec.storable(name), codec.storable(content_type), blob.size, blob.digest)
+    larger = replace(draft, enclosures=(*draft.enclosures, added))
+    return _write(connection, larger, now_ms, enclosed=kept.revision + 1)
+
+
+def gone() -> DraftError:
+    """The draft is not open any more."""
+    return DraftError(
+        _("This message is no longer a draft: it was sent or discarded meanwhile."),
+        next_step=_("Look into the outbox, or undo."),
+    )
+
+
+def set_state(connection: sqlite3.Connection, number: int, before: str, after: str) -> bool:
+    """Compare and set."""
+    changed = connection.execute("UPDATE draft SET state = ? WHERE id = ? AND state = ?", (after, number, before))
+    return changed.rowcount == 1
+
+
+# undoable acts
+
+
+def discard(connection: sqlite3.Connection, number: int, now_ms: int) -> tuple[Act, str] | None:
+    """Take a draft out of the lists; (the act, its mailbox), None when it is not open."""
+    kept = row(connection, number, OPEN)
+    if kept is None:
+        return None
+    set_state(connection, number, OPEN, DISCARDED)
+    return _record(connection, DISCARD, kept, "", now_ms), kept.mailbox
+
+
+def clear(connection: sqlite3.Connection, number: int, now_ms: int) -> tuple[Act, str] | None:
+    """Empty every field of a draft but its sender; (the act, its mailbox), None when it is not open."""
+    kept = row(connection, number, OPEN)
+    if kept is None:
+        return None
+    draft = kept.draft
+    empty = Draft(
+        draft.id,
+        draft.mailbox,
+        draft.sender,
+        markdown=draft.markdown,
+        account=draft.account,
+        remote_id=draft.remote_id,
+        revision=draft.revision,
+    )
+    act = _record(connection, CLEAR, kept, kept.content, now_ms)
+    _write(connection, empty, now_ms)
+    return act, kept.mailbox
+
+
+def _record(connection: sqlite3.Connection, kind: str, kept: Kept, other: str, now_ms: int) -> Act:
+    act = journal.record(connection, kind, 1, codec.storable(kept.draft.subject), now_ms)
+    connection.execute(
+        "INSERT INTO draft_turn(act, draft, other, hash) VALUES (?, ?, ?, ?)",
+        (act.id, kept.id, other, codec.row_hash(act.id, kept.id, other)),
+    )
+    return act
+
+
+def turn(connection: sqlite3.Connection, act: Act, now_ms: int, *, back: bool) -> int:
+    """Undo (`back`) or redo an act of ours: 1, or 0 when there is nothing left to turn."""
+    found = connection.execute("SELECT draft, other, hash FROM draft_turn WHERE act = ?", (act.id,)).fetchone()
+    if found is None or found[2] != codec.row_hash(act.id, found[0], found[1]):
+        return 0
+    number, other = found[0], found[1]
+    if act.kind == DISCARD:
+        states = (DISCARDED, OPEN) if back else (OPEN, DISCARDED)
+        return int(row(connection, number, states[0]) is not None and set_state(connection, number, *states))
+    kept = row(connection, number, OPEN)
+    if kept is None:
+        return 0
+    connection.execute(
+        "UPDATE draft_turn SET other = ?, hash = ? WHERE act = ?",
+        (kept.content, codec.row_hash(act.id, number, kept.content), act.id),
+    )
+    now = kept.draft
+    turned = codec.text_draft(
+        other, id=number, mailbox=now.mailbox, remote_id=now.remote_id, revision=now.revision, saved_ms=now.saved_ms
+    )
+    _write(connection, turned, now_ms)
+    return 1
+
+
+def of_act(connection: sqlite3.Connection, act: int) -> tuple[int, str] | None:
+    """(draft, its mailbox) an act of ours is about."""
+    found: tuple[int, str] | None = connection.execute(
+        "SELECT d.id, d.mailbox FROM draft_turn t JOIN draft d ON d.id = t.draft WHERE t.act = ?", (act,)
+    ).fetchone()
+    return found
+
+
+def sweep(connection: sqlite3.Connection, before_ms: int) -> None:
+    """Let go of what nobody came back for: discarded before that time, or sent and seen; then of their files."""
+    connection.execute(
+        "UPDATE act SET state = 'final' WHERE state IN ('done', 'undone') AND created_ms < ? "
+        "AND id IN (SELECT act FROM draft_turn)",
+        (before_ms,),
+    )
+    connection.execute("DELETE FROM draft_turn WHERE act IN (SELECT id FROM act WHERE state IN ('final', 'dead'))")
+    connection.execute(
+        "DELETE FROM draft WHERE state = 'discarded' AND saved_ms < ? "
+        "AND NOT EXISTS (SELECT 1 FROM draft_turn t WHERE t.draft = draft.id)",
+        (before_ms,),
+    )
+    connection.execute(
+        "DELETE FROM draft WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM outgoing o WHERE o.draft = draft.id "
+        "AND NOT (o.state IN ('seen', 'cancelled') AND o.changed_ms < ?))",
+        (before_ms,),
+    )
+    connection.execute("DELETE FROM outgoing WHERE state IN ('seen', 'cancelled') AND changed_ms < ?", (before_ms,))
+    blobs.collect(connection)
+
+
+# the server's drafts
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A local draft and the server's copy of it.
+
+    `remote_draft`: the remote's handle ('' when it has none, or it is not known yet), `remote_message`: the message
+    that stands for it in the Drafts folder, `pushed`: the revision the server has.
+    """
+
+    draft: Draft
+    remote_draft: str
+    remote_message: str
+    pushed: int
+    discarded: bool = False
+
+
+def standings(connection: sqlite3.Connection, mailbox: str) -> list[Standing]:
+    """What the server's Drafts folder must still hear: open drafts it lacks, discarded ones it still has."""
+    found = rows(
+        connection,
+        "mailbox = ? AND (state = 'open' AND pushed != revision "
+        "OR state = 'discarded' AND (remote_draft != '' OR remote_message != ''))",
+        (mailbox,),
+    )
+    return [
+        Standing(one.draft, one.remote_draft, one.remote_message, one.pushed, one.state == DISCARDED) for one in found
+    ]
+
+
+def note(connection: sqlite3.Connection, number: int, pushed: int, **remote: str) -> None:
+    """What the server calls a draft now, and the revision it has."""
+    connection.execute(
+        "UPDATE draft SET remote_draft = ?, remote_message = ?, remote_digest = ?, pushed = ? WHERE id = ?",
+        (remote["draft"], remote["message"], remote["digest"], pushed, number),
+    )
+
+
+def listed(connection: sqlite3.Connection, mailbox: str) -> dict[int, int]:
+    """Local id of a message in the Drafts folder → the draft of ours it is the server's copy of."""
+    return dict(
+        connection.execute(
+            "SELECT m.id, d.id FROM draft d CROSS JOIN message m ON m.mailbox = d.mailbox "
+            "AND m.remote_id = d.remote_message "
+            "WHERE d.state = 'open' AND d.remote_message != '' AND (d.mailbox = ? OR ? = '')",
+            (mailbox, mailbox),
+        ).fetchall()
+    )
+
+
+def from_message(mailbox: str, raw: bytes, own: Sequence[str]) -> tuple[Draft, list[tuple[Enclosure, Blob]]]:
+    """A message of the server's Drafts folder as a draft to go on with, and its files."""
+    from crmmail.mail import attachments
+    from crmmail.mail.parse import parse
+
+    parsed = parse(raw)
+    files = []
+    for item in parsed.body.attachments:
+        blob = blobs.make(attachments.content(raw, item.part))
+        files.append((Enclosure(item.name, item.content_type, blob.size, blob.digest), blob))
+    told = parsed.headers
+    draft = Draft(
+        0,
+        mailbox=mailbox,
+        sender=next((one for one in own if one.casefold() == told.sender.email.casefold()), told.sender.email),
+        to=_plain(told.to),
+        cc=_plain(told.cc),
+        bcc=_plain(told.bcc),
+        subject=told.subject,
+        text=parsed.body.text,
+        kind="reply" if told.in_reply_to else "new",
+        in_reply_to=told.in_reply_to,
+        references=told.references,
+        enclosures=tuple(enclosure for enclosure, _blob in files),
+    )
+    return draft, files
+
+
+def _plain(people: Sequence[Address]) -> tuple[Address, ...]:
+    return tuple(one for one in people if one.email or one.name)
+
+
+def adopt(
+    connection: sqlite3.Connection,
+    message: str,
+    fresh: Draft,
+    files: Sequence[tuple[Enclosure, Blob]],
+    digest: str,
+    now_ms: int,
+) -> Draft:
+    """Go on with the server's draft `message`.
+
+    Where it is ours and unchanged there, ours goes on. Where it was changed there: ours, when nothing was typed here
+    since, takes that over; otherwise both stay, and ours lets go of the server's.
+    """
+    for _enclosure, blob in files:
+        blobs.put(connection, blob)
+    found = rows(connection, "mailbox = ? AND remote_message = ? AND state = 'open'", (fresh.mailbox, message))
+    ours = found[0] if found else None
+    if ours is not None and ours.remote_digest in ("", digest):
+        return ours.draft
+    if ours is not None and ours.pushed == ours.revision:
+        taken = replace(fresh, id=ours.id, remote_id=ours.remote_draft, revision=ours.revision)
+        saved = _write(connection, taken, now_ms)
+        note(connection, ours.id, saved.revision, draft=ours.remote_draft, message=message, digest=digest)
+        return saved
+    handle = ""
+    if ours is not None:
+        handle = ours.remote_draft
+        note(connection, ours.id, 0, draft="", message="", digest="")
+    begun = insert(connection, replace(fresh, remote_id=handle), now_ms, message=message, digest=digest)
+    connection.execute("UPDATE draft SET pushed = revision WHERE id = ?", (begun.id,))
+    return begun
