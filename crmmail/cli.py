@@ -17,15 +17,34 @@ from pathlib import Path
 
 from crmmail import __version__, i18n
 from crmmail.errors import CrmMailError
-from crmmail.i18n import _
+from crmmail.i18n import N_, _
 
 VERBS = ("trash", "recover", "delete", "archive", "read", "unread", "favorite", "unfavorite")
+ARGPARSE = (  # the words argparse says itself, marked so that the catalogue has them
+    N_("usage: "),
+    N_("options"),
+    N_("positional arguments"),
+    N_("show this help message and exit"),
+    N_("show program's version number and exit"),
+    N_("%(prog)s: error: %(message)s\n"),
+    N_("argument %(argument_name)s: %(message)s"),
+    N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+    N_("invalid %(type)s value: %(value)r"),
+    N_("expected one argument"),
+    N_("expected at least one argument"),
+    N_("not allowed with argument %s"),
+    N_("ignored explicit argument %r"),
+    N_("ambiguous option: %(option)s could match %(matches)s"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` names (the process's own arguments by default) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     i18n.use(_early_language(arguments))
+    vars(argparse).update(_=i18n._, ngettext=i18n.ngettext)  # it would look its words up in the system's catalogues
     os.umask(0o077)
     parser = build_parser()
     options = parser.parse_args(arguments)

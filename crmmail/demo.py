@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, mailboxes
+from crmmail import config, i18n, mailboxes
 from crmmail.errors import CrmMailError, SettingsError, StoreError
 from crmmail.i18n import _
 from crmmail.model import Mailbox, Phase, Status
@@ -65,7 +65,7 @@ class Sandbox:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "LANGUAGE": i18n.language()},
                 start_new_session=True,  # Ctrl-C in the terminal is the interface's
             )
         threading.Thread(target=self._listen, name="sandbox-ready", daemon=True).start()

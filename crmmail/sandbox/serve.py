@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crmmail import i18n
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.sandbox import consent
@@ -61,6 +62,7 @@ def run(*, port: int = 0, messages: int = 2000, seed: int = 1, mail: Path | None
 def main(arguments: Sequence[str] | None = None) -> int:
     """The demo's sandbox. Ends when standard input does."""
     options = _parser().parse_args(arguments)
+    i18n.use()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the interface's; it ends us by closing our input
     try:
         sandbox = _sandbox(0)
