@@ -137,7 +137,7 @@ def file_name(name: str) -> str:
 
 
 def text_body(text: str) -> tuple[str, bytes]:
-    """(transfer encoding, encoded body) of `text`: as it is where it is plain, else the shorter of the two others.
+    """(transfer encoding, encoded body) of `text`: as it is where it is plain, else the fitter of the two others.
 
     Not format=flowed: it would take away the spaces at the ends of lines. Every reader wraps long lines itself.
     """
@@ -146,7 +146,7 @@ def text_body(text: str) -> tuple[str, bytes]:
         return "7bit", text.replace("\n", "\r\n").encode("ascii")
     octets = text.encode()
     unusual = sum(octet > 126 for octet in octets)
-    if unusual > len(octets) // 6:
+    if unusual > len(octets) // 3:  # Latin scripts stay readable in the source; other scripts are shorter so
         return "base64", base64_body(text.replace("\n", "\r\n").encode())
     return "quoted-printable", _quoted_printable(octets)
 

@@ -44,7 +44,9 @@ def _body(text: str) -> str:
 def _writer() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    writer = MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": False, "maxNesting": 20})
+    writer = MarkdownIt(
+        "commonmark", {"html": False, "breaks": True, "linkify": False, "xhtmlOut": False, "maxNesting": 20}
+    )
     writer.enable(["table", "strikethrough"]).disable(["image", "html_block", "html_inline"])
     writer.validateLink = _is_harmless  # type: ignore[method-assign]
     return writer
