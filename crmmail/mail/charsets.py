@@ -92,10 +92,8 @@ def decode(octets: bytes, charset: str = "") -> str:
 
 
 def _guess(octets: bytes) -> str:
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return octets.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
     # Not one valid multi-byte sequence: it is no UTF-8 with a flaw but one of the 8-bit sets.
     if octets.decode("utf-8", "ignore").isascii():
         return octets.decode("cp1252", "replace")

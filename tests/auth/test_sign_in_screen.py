@@ -225,7 +225,7 @@ def test_a_missing_client_id_is_asked_for_with_where_to_get_one() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "docs/connecting.md" in text(app))
         assert isinstance(app.focused, Input)
-        await pilot.press(*"/tmp/client.json", "enter")
+        await pilot.press(*"~/client.json", "enter")
         await until(pilot, lambda: guide.wishes)
         guide.flows[0].told.put(Failed(SignInError("Google does not know this client id.", next_step="Compare.")))
         await until(pilot, lambda: "does not know" in text(app))
@@ -235,7 +235,7 @@ def test_a_missing_client_id_is_asked_for_with_where_to_get_one() -> None:
         await until(pilot, lambda: len(guide.wishes) == 2)
 
     play(guide, act)
-    assert (guide.wishes[0].client_file, guide.wishes[0].client_id) == ("/tmp/client.json", "")
+    assert (guide.wishes[0].client_file, guide.wishes[0].client_id) == ("~/client.json", "")
     assert (guide.wishes[1].client_file, guide.wishes[1].client_id) == ("", "7.apps.googleusercontent.com")
 
 
