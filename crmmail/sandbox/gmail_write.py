@@ -146,6 +146,8 @@ def submit(sandbox: Sandbox, mailbox: Mailbox, raw: bytes, thread: str) -> Messa
     to = post.recipients(raw)
     if not to:
         raise shapes.bad("Recipient address required", "invalidArgument")
+    if refused := post.refused(sandbox, to):
+        raise shapes.bad(f"Invalid To header: {refused}", "invalidArgument")
     raw = post.complete(raw, mailbox)
     changes: dict[str, str | None] = {}
     if sender := replaced_sender(raw, mailbox):

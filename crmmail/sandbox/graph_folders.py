@@ -25,6 +25,11 @@ def me(_sandbox: Sandbox, request: Request, mailbox: Mailbox) -> Any:
         "givenName": mailbox.name.split()[0],
         "mail": mailbox.address,
         "userPrincipalName": mailbox.address,
+        "otherMails": [],
+        "proxyAddresses": [
+            f"SMTP:{mailbox.address}",
+            *(f"smtp:{alias['address']}" for alias in mailbox.aliases if alias.get("address")),
+        ],
     }
 
 

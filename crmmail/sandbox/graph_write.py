@@ -153,6 +153,8 @@ def submit(sandbox: Sandbox, mailbox: Mailbox, message: Message, *, save: bool =
     raw = post.complete(message.raw, mailbox)
     if not graph_draft.addressed(raw) or not post.recipients(raw):
         raise bad("ErrorInvalidRecipients", "At least one recipient isn't valid., A message can't be sent without one.")
+    if refused := post.refused(sandbox, post.recipients(raw)):
+        raise bad("ErrorInvalidRecipients", f"At least one recipient isn't valid., {refused} is no valid recipient.")
     sender = mime.raw_addresses(raw, "From")
     allowed = {mailbox.address, *(str(alias.get("address", "")).lower() for alias in mailbox.aliases)}
     if sender and sender[0][1].lower() not in allowed:

@@ -22,6 +22,11 @@ def recipients(raw: bytes) -> list[str]:
     return list(dict.fromkeys(address.lower() for address in found if "@" in address))
 
 
+def refused(sandbox: Sandbox, to: list[str]) -> str:
+    """The first of these recipients the server takes no mail for, '' when it takes mail for all."""
+    return next((address for address in to if address in sandbox.limits.refused_recipients), "")
+
+
 def digest(raw: bytes) -> str:
     """What makes two sends the same mail: recipients, subject, texts and attachments; not its id, date or boundary."""
     found = hashlib.sha256(f"{sorted(recipients(raw))}{header(raw, b'Subject')}".encode("utf-8", "replace"))

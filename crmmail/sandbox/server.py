@@ -159,6 +159,7 @@ class Limits:
     rewrite_message_id: bool = True  # Gmail, on send
     graph_rewrites_message_id: bool = False  # Exchange sometimes does
     send_lag: float = 0.0  # seconds until a sent mail is in Sent
+    refused_recipients: frozenset[str] = frozenset()  # a mail to one of them is refused whole, as both APIs do
     skip_returned_messages: bool = True  # delta tells A→B→A only as removed (providers.md §2.3)
 
 

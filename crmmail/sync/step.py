@@ -7,6 +7,7 @@ thing. Whatever happens ends in an `Outcome` and a `Status` that was true when i
 from __future__ import annotations
 
 import logging
+import math
 import random
 import re
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crmmail.errors import CursorExpired, Offline, RemoteError, ScopeRequired, StoreError, Transient
 from crmmail.faultpoint import fault
@@ -27,11 +28,12 @@ from crmmail.sync.decide import Decision, Move, decide
 from crmmail.sync.pace import Pace
 from crmmail.sync.pull import Circle, slices
 from crmmail.sync.push import Pusher
+from crmmail.sync.send import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
-    from crmmail.remotes import Remote
+    from crmmail.remotes import Remote, Sender
     from crmmail.store import Store
 
 REPAIR_EVERY = 3600.0  # seconds between two full readings for the sake of counts that differ
@@ -97,6 +99,7 @@ class RemoteSync:
         self._rng = rng or random.Random()
         self._pace = pace or Pace()
         self._pusher = Pusher(store, remote, clock, self._rng)
+        self._sending = Sending(store, self.mailbox, cast("Sender", remote), clock, self._rng)
         self._bodies = Bodies(store, remote, self._take)
         self._work = _Round(timer())
         self._begun = False
@@ -141,7 +144,16 @@ class RemoteSync:
     @property
     def scope_wanted(self) -> str:
         """The permission an act of the user's waits for, '' when none does."""
-        return self._pusher.consent.scope if self._pusher.consent else ""
+        return self._consent.scope if self._consent else ""
+
+    @property
+    def uploads(self) -> Mapping[int, tuple[int, int]]:
+        """Of the messages being sent: outgoing id → (bytes uploaded, bytes in all)."""
+        return dict(self._sending.uploads)
+
+    @property
+    def _consent(self) -> ScopeRequired | None:
+        return self._pusher.consent or self._sending.consent
 
     # From the one thread
 
@@ -173,6 +185,7 @@ class RemoteSync:
         slip = self._clock() - self._timer()
         if not self._begun:
             self._pusher.begin()
+            self._sending.hasten()
             self._bodies.forget_omitted()
             self._begun = True
         elif slip < self._slip - CLOCK_SLIP:
@@ -193,6 +206,8 @@ class RemoteSync:
         pushed = self._pusher.push(self._stopping)
         work.pushed += pushed.done
         work.rejected += pushed.rejected
+        if self._remote.capabilities.send:
+            work.pushed += self._sending.step(self._stopping)
 
     # Pull
 
@@ -291,11 +306,17 @@ class RemoteSync:
         self._say(phase, sentence, next_step, missing=missing)
         self._schedule_repair(bool(missing) and not waiting and not more)
         wait = 0.0 if more else self._pace.shortest if missing or waiting else self._pace.interval
-        return self._outcome(work, phase, wait, more, sentence, next_step, self._pusher.consent)
+        wait = min(wait, self._until_sending())
+        return self._outcome(work, phase, wait, more, sentence, next_step, self._consent)
+
+    def _until_sending(self) -> float:
+        """Seconds until a message of the outbox is due."""
+        due = self._sending.wait() if self._remote.capabilities.send else None
+        return math.inf if due is None else due
 
     def _verdict(self, waiting: int, missing: dict[str, int], more: bool) -> tuple[Phase, str, str]:
-        if self._pusher.consent is not None:
-            return Phase.SIGN_IN, self._pusher.consent.sentence, self._pusher.consent.next_step
+        if self._consent is not None:
+            return Phase.SIGN_IN, self._consent.sentence, self._consent.next_step
         if waiting:
             text = ngettext("{count} change waits for the server.", "{count} changes wait for the server.", waiting)
             return Phase.SYNCING, text.format(count=waiting), ""
