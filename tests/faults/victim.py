@@ -40,7 +40,7 @@ def settle(store: Store, sync: RemoteSync) -> None:
         pending = [op for op in store.outbox() if op.state in (OpState.PENDING, OpState.SENDING)]
         if not (outcome.more or outcome.changed or outcome.pushed or outcome.error or pending):
             return
-    raise SystemExit(f"not settled: {outcome.phase} {type(outcome.error).__name__}")
+    raise SystemExit(f"not settled: {outcome.phase} {type(outcome.error).__name__} {outcome.sentence}")
 
 
 def live(store: Store, sync: RemoteSync, provider: str, acknowledged: Path) -> None:

@@ -29,7 +29,10 @@ from tests.sync.conftest import Clock
 
 PROVIDERS = ("gmail", "outlook")
 ADDRESSES = {"gmail": "ana@example.com", "outlook": "bruno@example.com"}
-SCOPES = {"gmail": "https://www.googleapis.com/auth/gmail.modify https://mail.google.com/", "outlook": "Mail.ReadWrite"}
+SCOPES = {
+    "gmail": "https://www.googleapis.com/auth/gmail.modify https://mail.google.com/",
+    "outlook": "Mail.ReadWrite Mail.Send",
+}
 GMAIL_ROLES = {"INBOX": "inbox", "DRAFT": "drafts", "SENT": "sent", "TRASH": "trash", "SPAM": "spam"}
 GMAIL_IGNORED = ("UNREAD", "STARRED", "IMPORTANT", "CHAT")
 GRAPH_ROLES = {
@@ -123,7 +126,7 @@ class World:
     def __post_init__(self) -> None:
         import time
 
-        self.clock.now = time.time()
+        self.clock.now = self.started = time.time()
         self.address = self.address or ADDRESSES[self.provider]
         self.server = self.sandbox.users[self.address].mailbox
         if self.auth is None:
