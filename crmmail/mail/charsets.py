@@ -92,8 +92,13 @@ def decode(octets: bytes, charset: str = "") -> str:
 
 
 def _guess(octets: bytes) -> str:
-    with contextlib.suppress(UnicodeDecodeError):
+    try:
         return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return _guess_with_flaws(octets)
+
+
+def _guess_with_flaws(octets: bytes) -> str:
     # Not one valid multi-byte sequence: it is no UTF-8 with a flaw but one of the 8-bit sets.
     if octets.decode("utf-8", "ignore").isascii():
         return octets.decode("cp1252", "replace")
