@@ -95,7 +95,7 @@ def _interface_table(own: dict[int, interface.Measured]) -> list[str]:
 def _memory_table(own: dict[int, interface.Measured], others: dict[str, dict], sizes: list[int]) -> list[str]:
     rows = [["crmmail", *(f"{max(own[count].memory):.0f}" for count in sizes)]]
     for name, found in others.items():
-        rows.append([name, *(f"{max(found[count]['memory']):.0f}" for count in sizes)])
+        rows.append([peers.version(name), *(f"{max(found[count]['memory']):.0f}" for count in sizes)])
     return _table(["memory (PSS), MB", *(f"{count:,}" for count in sizes)], rows)
 
 

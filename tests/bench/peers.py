@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,14 @@ STEPS = ("start", "next", "page down", "end", "home", "open", "close", "trash", 
 
 
 def installed() -> list[str]:
-    """The programs there are to compare with."""
-    return [name for name in ("neomutt", "aerc") if shutil.which(name)]
+    """The programs there are to compare with; `floor` is a bare Textual list over the same store."""
+    return ["floor", *(name for name in ("neomutt", "aerc") if shutil.which(name))]
 
 
 def version(name: str) -> str:
     """What the program calls itself."""
+    if name == "floor":
+        return "a bare Textual list"
     said = subprocess.run([name, "-v"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"\d+[\d.]+", said)
     return f"{name} {found[0]}" if found else name
@@ -62,8 +65,7 @@ def version(name: str) -> str:
 
 def measure(work: Path, name: str, count: int, rounds: int) -> dict[str, Any]:
     """Milliseconds by step and memory in MB of a peer, as `interface.Measured` has them."""
-    mail = profiles.maildir(work, count)
-    scenario = (_neomutt if name == "neomutt" else _aerc)(work / f"{name}-{count}", mail, count)
+    scenario = _scenario(work, name, count)
     times: dict[str, list[float]] = {}
     memory: list[float] = []
     for turn in range(rounds + 1):  # the first one builds the header cache
@@ -74,6 +76,29 @@ def measure(work: Path, name: str, count: int, rounds: int) -> dict[str, Any]:
             times.setdefault(step["step"], []).append(step["match_ms"])
             memory += [step["pss_kb"] / 1024] if "pss_kb" in step else []
     return {"times": times, "memory": memory}
+
+
+def _scenario(work: Path, name: str, count: int) -> dict[str, Any]:
+    if name == "floor":
+        return _floor(profiles.profile(work, count))
+    mail = profiles.maildir(work, count)
+    return (_neomutt if name == "neomutt" else _aerc)(work / f"{name}-{count}", mail, count)
+
+
+def _floor(home: Path) -> dict[str, Any]:
+    return {
+        "name": "floor",
+        "cmd": [sys.executable, str(Path(__file__).with_name("floor.py")), str(home / "default" / "data")],
+        "quiet_ms": 190,
+        "steps": [
+            {"name": "start", "expect": r"20\d\d-\d\d-\d\d", "row": 49, "min_rows": 50, "timeout_s": 60, "rss": 1},
+            {"name": "next", "keys": "j", "expect": "@cursor", "repeat": 25},
+            {"name": "page down", "keys": "<pgdn>", "expect": "@change", "repeat": 12},
+            {"name": "end", "keys": "G", "expect": "@change", "timeout_s": 30},
+            {"name": "home", "keys": "<home>", "expect": "@change", "timeout_s": 30},
+            {"name": "quit", "keys": "<c-q>", "expect": "@exit", "timeout_s": 30},
+        ],
+    }
 
 
 def _neomutt(work: Path, mail: Path, count: int) -> dict[str, Any]:
