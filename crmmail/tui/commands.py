@@ -14,13 +14,33 @@ from dataclasses import dataclass
 
 from crmmail.i18n import N_
 from crmmail.ops import Verb
-
-LIST, READER, SIDEBAR, OUTBOX = "list", "reader", "sidebar", "outbox"
-MAIL = frozenset({LIST, READER})
-MAIN = frozenset({LIST, READER, SIDEBAR})
-ANYWHERE = MAIN | {OUTBOX}
-NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
-NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
+from crmmail.tui.context import (
+    ANYWHERE as ANYWHERE,
+)
+from crmmail.tui.context import (
+    LIST as LIST,
+)
+from crmmail.tui.context import (
+    MAIL as MAIL,
+)
+from crmmail.tui.context import (
+    MAIN as MAIN,
+)
+from crmmail.tui.context import (
+    NOWHERE as NOWHERE,
+)
+from crmmail.tui.context import (
+    OUTBOX as OUTBOX,
+)
+from crmmail.tui.context import (
+    READER as READER,
+)
+from crmmail.tui.context import (
+    SIDEBAR as SIDEBAR,
+)
+from crmmail.tui.context import (
+    Context as Context,
+)
 
 MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
     N_("Move"),
@@ -32,31 +52,6 @@ MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
     N_("Program"),
 )
 GROUPS = (ACT, SELECT, READ, MOVE, GO, FIND, PROGRAM)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the screen shows at this moment, as far as commands care."""
-
-    pane: str = LIST
-    folder: str = "inbox"
-    rows: int = 0  # lines in the list
-    targets: int = 0  # messages an act would touch
-    selected: int = 0
-    verbs: frozenset[Verb] = frozenset()  # what at least one target allows
-    reading: bool = False  # the reader is open
-    thread: int = 0  # messages in the open message's thread
-    links: int = 0
-    attachments: int = 0
-    quotes: bool = False  # the open message has quoted text to fold
-    cut: bool = False  # only its beginning is shown
-    searching: bool = False
-    undoable: bool = False
-    redoable: bool = False
-    favorites: bool = False  # some mailbox has them
-    mailboxes: int = 1
-    trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
-    outbox: int = 0
 
 
 def always(context: Context) -> bool:

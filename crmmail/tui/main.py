@@ -5,57 +5,43 @@ Below 100 columns one pane at a time, from 100 folders beside the list, from 160
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from crmmail import ops
-from crmmail.errors import CrmMailError
-from crmmail.i18n import _, ngettext
-from crmmail.model import Change, Folder, Mailbox, Phase, Query, Role, State, Status
+from crmmail.model import Change, Mailbox, Phase, Query, Role, State, Status
 from crmmail.ops import Verb
-from crmmail.tui import commands, words
+from crmmail.tui import words
 from crmmail.tui.acts import Acts
-from crmmail.tui.commands import COMMANDS, LIST, NOWHERE, READER, SIDEBAR, Command, Context
+from crmmail.tui.commands import LIST, NOWHERE, READER, SIDEBAR, Context
 from crmmail.tui.finding import Finding
 from crmmail.tui.going import Going
-from crmmail.tui.keymap import Keymap, shown
+from crmmail.tui.keymap import Keymap
 from crmmail.tui.message_list import MessageList
-from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, PrefixPanel, Title, TitleLine, TooSmall
+from crmmail.tui.panels import FooterLine, NoticeLine, Painted, PrefixPanel, TitleLine, TooSmall
 from crmmail.tui.reader import Reader
 from crmmail.tui.reading import Reading
 from crmmail.tui.screen_base import MIDDLE, NARROW, TINY, WIDE
 from crmmail.tui.sidebar import Sidebar
+from crmmail.tui.telling import Telling
 
 if TYPE_CHECKING:
     from crmmail.store import Store
-    from crmmail.tui.app import CrmMail
 
 MIDDLE_FROM, WIDE_FROM = 100, 160  # columns
 LEAST = (40, 8)  # columns and rows; below, nothing could be shown that a key acts on
-GRAVITY = (
-    Phase.SYNCED,
-    Phase.IDLE,
-    Phase.SYNCING,
-    Phase.FILLING,
-    Phase.WAITING,
-    Phase.OFFLINE,
-    Phase.ERROR,
-    Phase.PAUSED,
-    Phase.SIGN_IN,
-)
 _VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; the store decides for each in the end
 STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
 
 
-class MainScreen(Reading, Acts, Finding, Going):
-    """Folders, list and reader. Commands are `action_<id>` of the mixins by subject: Acts, Reading, Finding."""
+class MainScreen(Reading, Acts, Finding, Going, Telling):
+    """Folders, list and reader. Commands are `action_<id>` of the mixins by subject."""
 
     AUTO_FOCUS = ""
-    mail_app: ClassVar[property]
 
     def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -79,14 +65,6 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.undoable = self.redoable = False
         self._verbs: tuple[tuple[int, ...], frozenset[Verb]] = ((), frozenset())
         self._late_due = False
-
-    @property
-    def program(self) -> CrmMail:
-        """The application, by its own type."""
-        from crmmail.tui.app import CrmMail
-
-        assert isinstance(self.app, CrmMail)
-        return self.app
 
     def compose(self) -> ComposeResult:
         """Title, panes, notice, footer."""
@@ -175,35 +153,6 @@ class MainScreen(Reading, Acts, Finding, Going):
                 return status
         return None
 
-    # --- telling
-
-    def hint(self, sentence: str) -> None:
-        """Something in passing."""
-        self.notice.say(sentence, words.QUIET)
-
-    def say(self, sentence: str, tone: str = words.OK, *ids: str) -> None:
-        """What happened, and the commands that may follow, each with its key."""
-        hints = [(self.keymap.first(name), _(commands.BY_ID[name].label), name) for name in ids]
-        self.notice.say(sentence, tone, hints)
-
-    def fail(self, error: CrmMailError) -> None:
-        """What went wrong, and what to do."""
-        self.notice.say(str(error), words.BAD)
-
-    def show_prefix(self, entries: Iterable[Command]) -> None:
-        """The panel after a prefix key."""
-        found = [self._entry(command, after=self.prefix) for command in entries]
-        if found:
-            self.prefix_panel.put(shown(self.prefix), found)
-        else:
-            self.prefix_panel.display = False
-
-    def _entry(self, command: Command, after: str = "") -> Entry:
-        keys = self.keymap.keys[command.id]
-        second = [key.split(" ")[1] for key in keys if after and key.startswith(after + " ")]
-        key = shown(second[0]) if second else self.keymap.first(command.id)
-        return Entry(key, _(command.label if after else command.short or command.label), command.id)
-
     # --- following the store
 
     def publish(self, change: Change) -> None:
@@ -216,7 +165,7 @@ class MainScreen(Reading, Acts, Finding, Going):
             self.messages.reload(mine=self.acting)
         if self.reader.message_id in change.messages:
             self.refresh_reader()
-        self._tell(change)
+        self.tell(change)
         if not self._late_due:
             self._late_due = True
             self.call_after_refresh(self._late)
@@ -232,102 +181,6 @@ class MainScreen(Reading, Acts, Finding, Going):
         self.sidebar.reload()
         self.refresh_journal()
         self.renew()
-
-    def _tell(self, change: Change) -> None:
-        for _act, sentence in change.rejected:
-            self.say(_("The server refused: {sentence}").format(sentence=sentence), words.BAD, "go_outbox")
-        count = len(change.arrived)
-        if count and self.notice.tone in ("", words.QUIET, words.BUSY):
-            self.notice.say(
-                ngettext("{count} new message", "{count} new messages", count).format(count=count), words.BUSY
-            )
-
-    def refresh_journal(self) -> None:
-        """Whether there is something to undo or redo."""
-        acts = self.store.acts(20)
-        self.undoable = any(act.state == "done" for act in acts)
-        self.redoable = any(act.state == "undone" for act in acts)
-
-    def renew(self) -> None:
-        """Title, place and footer as things stand."""
-        self.title_line.say(self._title())
-        self.notice.put(self._place())
-        context = self.context()
-        if not self.boxes:
-            self.footer.put([self._entry(commands.BY_ID[name]) for name in ("connect", "help", "quit")])
-            return
-        useful = sorted((command for command in COMMANDS if command.footer), key=lambda command: command.footer)
-        self.footer.put([self._entry(command) for command in useful if commands.possible(command, context)])
-
-    def _title(self) -> Title:
-        query = self.messages.query_shown
-        folder = self.folder_of(query)
-        box = self.boxes.get(query.mailbox)
-        status = self.statuses.get(query.mailbox) or self._worst_status()
-        state, tone = words.state(status, self.keymap.first("sign_in")) if self.boxes else ("", "")
-        name = words.folder(folder) if folder else _("All inboxes") if self.boxes else _("Welcome")
-        counts = self._counts(folder)
-        if query.text:
-            name = _("“{words}” in {folder}").format(words=query.text, folder=name)
-            counts = ngettext("{count} found", "{count} found", self.messages.count).format(
-                count=words.number(self.messages.count)
-            )
-        mailbox = box.address if box and len(self.boxes) > 1 else ""
-        return Title(name, mailbox, counts, state, tone, self.keymap.first("actions"))
-
-    def _worst_status(self) -> Status | None:
-        return max(self.statuses.values(), key=lambda status: GRAVITY.index(status.phase), default=None)
-
-    def _counts(self, folder: Folder | None) -> str:
-        total = self.messages.count
-        fresh = folder.unread if folder else sum(line.count for line in self.sidebar.lines if line.kind == "unified")
-        words_total = ngettext("{count} message", "{count} messages", total).format(count=words.number(total))
-        if not fresh:
-            return words_total if self.boxes else ""
-        return _("{count} unread").format(count=words.number(fresh)) + " · " + words_total
-
-    def _place(self) -> str:
-        selected = len(self.messages.selected)
-        if selected:
-            return ngettext("{count} selected", "{count} selected", selected).format(count=words.number(selected))
-        if not self.messages.count:
-            return ""
-        return f"{words.number(self.messages.index + 1)}/{words.number(self.messages.count)}"
-
-    def folder_of(self, query: Query) -> Folder | None:
-        """The folder a query shows; None for All inboxes."""
-        if query.mailbox not in self.boxes:
-            return None
-        return next((found for found in self.store.folders(query.mailbox) if found.key == query.folder), None)
-
-    def empty_text(self) -> Sequence[str]:
-        """What an empty list says, and the key that leads out."""
-        key = self.keymap.first
-        query = self.messages.query_shown
-        status = self.statuses.get(query.mailbox) or self._worst_status()
-        if not self.boxes:
-            return (
-                _("No mailbox is connected yet"),
-                "",
-                _("{key} connects Gmail or Outlook").format(key=key("connect")),
-                _("In the shell: crmmail connect gmail · crmmail connect outlook"),
-                _("Just looking: crmmail demo"),
-                "",
-                _("{key} quits").format(key=key("quit")),
-            )
-        if query.text:
-            return (_("Nothing found"), "", _("{key} leaves the search").format(key=key("leave_search")))
-        if status and status.phase is Phase.SIGN_IN:
-            return (_("Session expired"), "", status.sentence, _("{key} signs in again").format(key=key("sign_in")))
-        if status and status.phase is Phase.FILLING:
-            return (_("Your mail is coming in"), "", words.state(status)[0])
-        if status and status.phase is Phase.OFFLINE and not status.at:
-            return (_("Offline"), "", status.sentence, _("{key} tries again").format(key=key("refresh")))
-        if query.folder == Role.TRASH.value:
-            return (_("The trash is empty"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
-        if query.folder == Role.INBOX.value:
-            return (_("All done"), "", _("Nothing is waiting for you here."))
-        return (_("Nothing here"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
 
     def dress(self) -> None:
         """Stars only where the mailbox has them, stripes only where several mailboxes mix."""

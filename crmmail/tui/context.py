@@ -1,0 +1,38 @@
+"""What a command may ask of the screen: which pane has the keys, and what stands in it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crmmail.ops import Verb
+
+LIST, READER, SIDEBAR, OUTBOX = "list", "reader", "sidebar", "outbox"
+MAIL = frozenset({LIST, READER})
+MAIN = frozenset({LIST, READER, SIDEBAR})
+ANYWHERE = MAIN | {OUTBOX}
+NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the screen shows at this moment, as far as commands care."""
+
+    pane: str = LIST
+    folder: str = "inbox"
+    rows: int = 0  # lines in the list
+    targets: int = 0  # messages an act would touch
+    selected: int = 0
+    verbs: frozenset[Verb] = frozenset()  # what at least one target allows
+    reading: bool = False  # the reader is open
+    thread: int = 0  # messages in the open message's thread
+    links: int = 0
+    attachments: int = 0
+    quotes: bool = False  # the open message has quoted text to fold
+    cut: bool = False  # only its beginning is shown
+    searching: bool = False
+    undoable: bool = False
+    redoable: bool = False
+    favorites: bool = False  # some mailbox has them
+    mailboxes: int = 1
+    trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
+    outbox: int = 0
