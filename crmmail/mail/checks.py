@@ -200,7 +200,7 @@ _PROMISES = re.compile(
         \s+(?:em\s+)?(?:anexos?|anexad[oa]s?|anexas?)
       | (?:is|are|i['’]?ve|i\s+have|we['’]?ve|we\s+have|i|please\s+find|find|see|pls\s+find)\s+(?:also\s+)?
         (?:(?:the|an?|my|our|it|them|two|three)\s+)?(?:\w+\s+)?(?:attached|enclosed)
-      | attached\s+(?:is|are|you|please|find|here|to\s+this|herewith|the\b|a\b|my\b|our\b)
+      | attached\s+(?:is|are|you|please|find|here|to\s+this\s+(?:e-?mail|message)|herewith|the\b|a\b|my\b|our\b)
       | enclosed\s+(?:is|are|please|you|find)
       | (?:i['’]?m|i\s+am|we['’]?re|we\s+are|am)\s+attaching | (?:see|in|open)\s+(?:the\s+|this\s+)?attachments?
       | attachments?\s*: | (?:i\s+)?attach\s+(?:the|a|my|our|here)
