@@ -41,6 +41,7 @@ REFUSED_AMONG = 10  # one of this many newest messages is refused
 def run(*, port: int = 0, messages: int = 2000, seed: int = 1, mail: Path | None = None) -> int:
     """`crmmail sandbox`: serve until Ctrl-C. The addresses go to stdout, words to stderr."""
     sandbox = _sandbox(port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends it as Ctrl-C does, leaving nothing behind
     sys.stderr.write(_("Filling the mailboxes…") + "\n")
     found = populate(sandbox, messages, seed, mail)
     try:
@@ -52,6 +53,7 @@ def run(*, port: int = 0, messages: int = 2000, seed: int = 1, mail: Path | None
     except KeyboardInterrupt:
         sys.stderr.write("\n")
     except OSError as error:
+        sandbox.stop()
         raise CrmMailError(
             _("Port {port} cannot be used: {reason}.").format(port=port, reason=error.strerror),
             next_step=_("Choose another one, or none for any free one."),
