@@ -250,7 +250,7 @@ class MessageList(PaintedScroll, can_focus=False):
             return
         start = self.pages.position(self.range_from)
         low, high = sorted((start, self.index))
-        self.select(self.store.ids(self.pages.query, low, high - low + 1))
+        self.select(self.pages.ids(low, high - low + 1))
 
     def select(self, messages: Iterable[int]) -> None:
         """Select exactly these."""
@@ -312,9 +312,8 @@ class MessageList(PaintedScroll, can_focus=False):
         self._width = self.size.width
         layout = rows.columns(self.size.width, star=self.stars, account=self._accounts)
         date = format.when(row.received_ms, self.clock())
-        stripe = self.ink("", kind)
-        if row.mailbox in self.stripes:
-            stripe += Style(color=self.stripes[row.mailbox])
+        color = self.stripes.get(row.mailbox)
+        stripe = self.ink("", kind) + Style(color=color) if color else None
         segments = rows.line(row, layout, self.ink, kind, marked=marked, date=date, stripe=stripe)
         return Strip(segments).adjust_cell_length(self.size.width, self.ink("", kind))
 

@@ -51,7 +51,7 @@ def columns(width: int, *, star: bool, account: bool) -> Columns:
 
 
 def line(
-    row: Row, columns: Columns, styles: Styles, kind: str, *, marked: bool, date: str, stripe: Style
+    row: Row, columns: Columns, styles: Styles, kind: str, *, marked: bool, date: str, stripe: Style | None
 ) -> list[Segment]:
     """The segments of one row, exactly `columns.width` cells."""
 
@@ -60,9 +60,9 @@ def line(
 
     who = part("fresh" if row.unread else "sender")
     count = str(min(row.thread_count, 999)) if row.thread_count > 1 else ""
-    bar = part("bar") if kind in ("cursor", "blurred") else stripe
+    here = kind in ("cursor", "blurred")
     pieces = [
-        ("▌" if bar.color else " ", bar),
+        ("▌", part("bar")) if here else ("▌", stripe) if stripe else (" ", part("snippet")),
         (MARK if marked else " ", part("dot")),
         (f"{UNREAD} " if row.unread else "  ", part("dot")),
     ]
