@@ -53,6 +53,7 @@ class MainScreen(Reading, Acts, Finding, Going, Telling):
         self.remembered: dict[tuple[str, str], int] = {}
         start = Query("" if len(self.boxes) > 1 else next(iter(self.boxes), ""))
         self.messages = MessageList(store, start, clock=clock, id="list")
+        self.messages.active = True  # not in on_mount: a key typed ahead may have opened a message by then
         self.sidebar = Sidebar(store, key=lambda: self.keymap.first("sign_in"), id="sidebar")
         self.sidebar.mark(start.mailbox, start.folder)
         self.reader = Reader(clock=clock, id="reader")
@@ -81,7 +82,6 @@ class MainScreen(Reading, Acts, Finding, Going, Telling):
 
     def on_mount(self) -> None:
         """The first list is already read; paint everything around it."""
-        self.go_to_pane(LIST)
         self.messages.empty = self.empty_text
         self.reader.hints = self.reader_hints
         self.dress()
