@@ -66,7 +66,7 @@ class GraphSending:
             told = graph_upload.assemble(self._calls, mime, found, progress)
         old, _version = parted(remote_draft)
         replaced = not old or old == told["id"] or self.delete_draft(remote_draft)
-        return _reference(self._message(str(told["id"])) or told, conflict=not replaced)
+        return _reference(self._reread(told), conflict=not replaced)
 
     def delete_draft(self, remote_draft: str) -> bool:
         """See `Sender`."""
@@ -83,6 +83,13 @@ class GraphSending:
             if not error.gone:
                 self._calls.change("DELETE", path, repeatable=True)  # national clouds have no permanent deletion
         return True
+
+    def _reread(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The message as Exchange tells it from now on; its first answer may show the text another way."""
+        try:
+            return self._message(str(told["id"])) or told
+        except Transient:
+            return {"id": told["id"]}  # the draft is there: only which version of it is not known
 
     def _from_mime(self, mime: bytes, progress: Progress | None) -> dict[str, Any]:
         headers = {"Content-Type": "text/plain"}

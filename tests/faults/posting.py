@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +15,28 @@ OPEN = (*WAITING, SendState.UNKNOWN, SendState.ACCEPTED)
 
 
 def raw(world: World, number: int, *, token: str = "", size: int = 0, to: str = "") -> bytes:
-    """The message `number` as it is queued."""
-    padding = f"{SECRET} line of padding\r\n" * (size // 24)
-    return (
+    """The message `number` as it is queued, with a file of `size` bytes when that is not 0."""
+    head = (
         f"From: Me <{world.address}>\r\nTo: {to or f'friend{number}@example.net'}\r\n"
         f"Subject: {SECRET} outgoing {number}\r\nMessage-ID: <out{number}@example.com>\r\n"
         f"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nX-Crmmail-Id: {token or f'token-{number}'}\r\n"
-        f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
-        f"{SECRET} text of {number}.\r\n{padding}"
+        f"MIME-Version: 1.0\r\n"
     ).encode()
+    kind = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+    text = kind + f"{SECRET} text of {number}.\r\n".encode()
+    if not size:
+        return head + text
+    file = b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+    file += b'Content-Disposition: attachment; filename="file.bin"\r\n\r\n' + base64.encodebytes(content(size)).replace(
+        b"\n", b"\r\n"
+    )
+    head += b'Content-Type: multipart/mixed; boundary="edge"\r\n\r\n'
+    return head + b"--edge\r\n" + text + b"\r\n--edge\r\n" + file + b"--edge--\r\n"
+
+
+def content(size: int) -> bytes:
+    """The bytes of an attached file."""
+    return random.Random(size).randbytes(size)
 
 
 def queue(world: World, number: int, *, delay: float = 0.0, **options: Any) -> Outgoing:
