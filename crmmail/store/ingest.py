@@ -12,7 +12,7 @@ from crmmail import ops
 from crmmail.errors import StoreError
 from crmmail.i18n import _
 from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Change, Folder, Page, Patch, State, message_id
-from crmmail.store import codec, projection
+from crmmail.store import codec, completion, projection
 from crmmail.store.faults import FuseBlown
 from crmmail.store.incoming import Prepared
 
@@ -85,6 +85,7 @@ class Ingest:
                 self._patch(patch)
         self._projection.refresh(list(self._touched))
         change = self._projection.finish()
+        completion.count(self._connection, {**self._touched, **dict.fromkeys(self._repainted)}, now_ms)
         self._advance(page, now_ms)
         arrived = frozenset(self._projection.arrivals & self._born) if filled else frozenset()
         return change | Change(messages=frozenset(self._repainted), mailboxes=mailboxes, arrived=arrived)

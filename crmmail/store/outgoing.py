@@ -19,7 +19,7 @@ from typing import Any
 from crmmail.errors import DraftError, StoreError
 from crmmail.i18n import N_, _
 from crmmail.model import Draft, Outgoing, SendState
-from crmmail.store import blobs, codec, drafts
+from crmmail.store import blobs, codec, completion, drafts
 from crmmail.store.blobs import Blob
 
 ALTERED = N_("What was queued has been altered on the disk; it was not sent.")
@@ -133,6 +133,7 @@ def queue(
     number = int(cursor.lastrowid or 0)
     sealed = codec.row_hash(number, saved.id, *texts, mime.digest, token)
     connection.execute("UPDATE outgoing SET hash = ? WHERE id = ?", (sealed, number))
+    completion.meant(connection, draft, int(now * 1000))
     return entry(connection, number).outgoing
 
 
@@ -234,7 +235,8 @@ def resend(connection: sqlite3.Connection, number: int, now: float) -> Outgoing:
     found = entry(connection, number).outgoing
     if found.state not in (SendState.FAILED, SendState.UNKNOWN):
         raise DraftError(_("Only a message that failed, or whose fate is not known, can be sent again."))
-    return note(connection, number, now, {"state": SendState.QUEUED, "not_before": 0.0, "error": ""})
+    again = {"state": SendState.QUEUED, "not_before": 0.0, "error": "", "remote_draft": ""}  # it may be gone
+    return note(connection, number, now, again)
 
 
 def mark_sent(connection: sqlite3.Connection, number: int, now: float) -> Outgoing:

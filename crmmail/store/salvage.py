@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from crmmail.store import connections, journal
+from crmmail.store import connections, drafts, journal, outgoing
 from crmmail.store.faults import BROKEN, is_damage
 
 CHECKED_BYTES = 4_000_000  # a journal of some ten thousand acts; a full check of more would be felt at start
@@ -51,12 +51,44 @@ def rescue(damaged: Path, desk: sqlite3.Connection) -> tuple[int, int]:
                 desk.execute(f"INSERT OR IGNORE INTO op({journal.OP_COLUMNS}) VALUES ({marks})", row)
             else:
                 journal.note_broken(desk, entry)
+        more_saved, more_lost = _rescue_writing(source, desk)
+        saved, lost = saved + more_saved, lost + more_lost
         desk.execute("COMMIT")
     finally:
         if desk.in_transaction:
             desk.execute("ROLLBACK")
         source.close()
     return saved, lost
+
+
+def _rescue_writing(source: sqlite3.Connection, desk: sqlite3.Connection) -> tuple[int, int]:
+    """Copy what the user wrote; (saved, lost).
+
+    A message that waited to be sent may have gone out after what this file still knows: its fate must be looked up.
+    """
+    saved = lost = 0
+    for row in _rows(source, "blob", "id, digest, packed, content"):
+        _copy(desk, "blob", "id, digest, packed, content", row)
+    for row in _rows(source, "draft", drafts.COLUMNS):
+        kept = drafts.Kept(*row)
+        saved, lost = saved + kept.intact, lost + (not kept.intact)
+        _copy(desk, "draft", drafts.COLUMNS, row)
+    for row in _rows(source, "draft_turn", "act AS id, draft, other, hash"):
+        _copy(desk, "draft_turn", "act, draft, other, hash", row)
+    for row in _rows(source, "outgoing", outgoing.COLUMNS):
+        saved += 1
+        _copy(desk, "outgoing", outgoing.COLUMNS, row)
+    drafts.inspect(desk)
+    desk.execute("UPDATE outgoing SET state = 'unknown' WHERE state IN ('held', 'queued', 'sending')")
+    for table, columns in (("identity", "mailbox, content"), ("forgotten", "email, at_ms")):
+        for row in _until_damage(source, f"SELECT {columns} FROM {table}"):
+            _copy(desk, table, columns, row)
+    return saved, lost
+
+
+def _copy(desk: sqlite3.Connection, table: str, columns: str, row: Sequence[Any]) -> None:
+    marks = ", ".join("?" * len(row))
+    desk.execute(f"INSERT OR IGNORE INTO {table}({columns}) VALUES ({marks})", row)
 
 
 def _open_damaged(damaged: Path, desk: sqlite3.Connection) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 2
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -85,9 +85,33 @@ def _add_writing(database: Any) -> None:
         database.conn.execute(statement)
 
 
+# The people of all mailboxes, by address without case; every column is derived from messages.
+PEOPLE = (
+    """CREATE TABLE cache.person (
+    email TEXT PRIMARY KEY,
+    address TEXT NOT NULL,
+    name TEXT NOT NULL,
+    words TEXT NOT NULL,                     -- what they are found by
+    score REAL NOT NULL,
+    sent_ms INTEGER NOT NULL,                -- when they were written to last, 0: never
+    heard_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL
+) WITHOUT ROWID""",
+    "CREATE INDEX cache.person_rank ON person(score DESC, words)",
+    "CREATE INDEX cache.person_lately ON person(last_ms)",
+    "CREATE TABLE cache.person_word (word TEXT, email TEXT, PRIMARY KEY (word, email)) WITHOUT ROWID",
+)
+
+
+def _add_people(database: Any) -> None:
+    database.conn.execute("ALTER TABLE message ADD COLUMN counted INTEGER NOT NULL DEFAULT 0")
+    for statement in PEOPLE:
+        database.conn.execute(statement.replace("cache.", "main."))
+
+
 # Version it starts from → the step that leads to the next one.
 DESK_STEPS: Mapping[int, Step] = {1: _add_writing}
-CACHE_STEPS: Mapping[int, Step] = {}
+CACHE_STEPS: Mapping[int, Step] = {1: _add_people}
 
 CACHE = """
 CREATE TABLE cache.mailbox (
@@ -142,6 +166,7 @@ CREATE TABLE cache.message (
     base TEXT NOT NULL,
     shown TEXT,
     message_id TEXT NOT NULL,
+    counted INTEGER NOT NULL DEFAULT 0,      -- for the completion of recipients
     UNIQUE (mailbox, remote_id)
 );
 CREATE INDEX cache.message_thread ON message(thread, id);
@@ -166,6 +191,8 @@ CREATE VIRTUAL TABLE cache.search USING fts5(
     content='', detail=column, columnsize=0, tokenize="unicode61 remove_diacritics 2"
 );
 """
+
+CACHE += ";\n".join(PEOPLE) + ";\n"
 
 
 def version(connection: sqlite3.Connection, name: str) -> int:

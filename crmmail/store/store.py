@@ -37,6 +37,7 @@ from crmmail.ops import Verb
 from crmmail.store import (
     acts,
     codec,
+    completion,
     drafts,
     faults,
     files,
@@ -118,6 +119,7 @@ class Store(Writing):
                     "{count} drafts were altered on the disk; what can be read of them is kept, addressed to nobody."
                 ).format(count=altered)
             )
+        self._commit(lambda connection: completion.catch_up(connection, self._now_ms()))
         self._commit(lambda connection: drafts.sweep(connection, self._now_ms() - KEPT_MS))
         self._catch_up()
 
@@ -257,6 +259,7 @@ class Store(Writing):
             self._registered.pop(mailbox, None)
             self._statuses.pop(mailbox, None)
             self._gather(self._commit(lambda connection: mailboxes.unregister(connection, mailbox)))
+            self._commit(lambda connection: completion.recount(connection, self._now_ms()))
 
     def mailboxes(self) -> list[Mailbox]:
         """All mailboxes, in the user's order, with what each can do."""

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from crmmail.errors import StoreError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
-from crmmail.model import Act, Change, Draft, Identity, Outgoing, Role, SendState
-from crmmail.store import blobs, drafts, identities, outgoing, window
+from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, SendState
+from crmmail.store import blobs, completion, drafts, identities, outgoing, window
 from crmmail.store.connections import Connections
 from crmmail.store.drafts import Kept, Standing
 from crmmail.store.outgoing import Entry
@@ -255,6 +255,17 @@ class Writing(abc.ABC):
         """Give up sending what waits, failed or is unknown: the whole draft, open again."""
         now = self._clock()
         return self._outgoing_deed(lambda connection: outgoing.to_draft(connection, number, now))
+
+    # people
+
+    def complete(self, text: str, limit: int = 8) -> list[Address]:
+        """Whom `text` may be the beginning of (of a word of the name, the address, the domain; or the initials)."""
+        return self._read(lambda connection: completion.complete(connection, text, limit, self._now_ms()))
+
+    def forget_completion(self, email: str) -> None:
+        """Name this person no more, until the user writes to them again."""
+        with self._writing():
+            self._commit(lambda connection: completion.forget(connection, email, self._now_ms()))
 
     # identities
 
