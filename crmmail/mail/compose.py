@@ -78,8 +78,8 @@ def pieces(
     zone: tzinfo | None = None,
 ) -> Iterator[bytes]:
     """The same bytes, a file at a time."""
-    if not _TOKEN.match(token):
-        raise ValueError("the token must be a plain word")
+    if not _TOKEN.match(token) or not message_id or headers.message_id(message_id.encode()) != message_id:
+        raise ValueError("the token must be a plain word, the message id one id in angle brackets")
     yield b"".join(_fields(draft, identity, message_id, token, now, keep_bcc, zone))
     body = _body(draft, token)
     if not draft.enclosures:
@@ -131,7 +131,7 @@ def _fields(
             yield encode.people_field(name, [_checked(person) for person in people])
     if subject := encode.one_line(draft.subject):
         yield encode.text_field("Subject", subject)
-    yield encode.ids_field("Message-ID", _ids((message_id,)))
+    yield encode.ids_field("Message-ID", (message_id,))
     if parent := _ids((draft.in_reply_to,)):
         yield encode.ids_field("In-Reply-To", parent)
     if chain := _ids(draft.references):

@@ -288,9 +288,10 @@ def test_nothing_says_which_computer_wrote_it() -> None:
     assert headers.message_id(compose.new_message_id("a@x.org", TOKEN).encode()) == f"<{TOKEN}@x.org>"
 
 
-def test_a_token_that_is_no_word_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="plain word"):
-        compose.build(DRAFT, ME, {}.__getitem__, message_id="<a@b>", token="x\r\ny" * 4, now=0, keep_bcc=True)
+@pytest.mark.parametrize(("token", "message_id"), [("x\r\ny" * 4, "<a@b>"), (TOKEN, "a@b\r\nBcc: z"), (TOKEN, "")])
+def test_ids_that_are_none_are_a_defect(token: str, message_id: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        compose.build(DRAFT, ME, {}.__getitem__, message_id=message_id, token=token, now=0, keep_bcc=True)
 
 
 @pytest.mark.parametrize(
