@@ -25,7 +25,6 @@ ARGPARSE = (  # the words argparse says itself, marked so that the catalogue has
     N_("options"),
     N_("positional arguments"),
     N_("show this help message and exit"),
-    N_("show program's version number and exit"),
     N_("%(prog)s: error: %(message)s\n"),
     N_("argument %(argument_name)s: %(message)s"),
     N_("the following arguments are required: %s"),
@@ -110,7 +109,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_("Without a command it opens your mailbox. `crmmail demo` shows it all without a mailbox."),
         parents=[common],
     )
-    parser.add_argument("--version", action="version", version=f"crmmail {__version__}")
+    version = f"crmmail {__version__}"
+    parser.add_argument("--version", action="version", version=version, help=_("show the version and exit"))
     # A subcommand repeats the common options, but its defaults must not wipe out those given before its name.
     again = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     again.add_argument("--profile", metavar="NAME", help=_("use another profile"))
