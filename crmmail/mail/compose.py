@@ -108,7 +108,7 @@ def estimated_size(draft: Draft) -> int:
     people = (*draft.to, *draft.cc, *draft.bcc)
     size = _HEAD_SIZE + sum(60 + len(person.name) * 3 + len(person.email) for person in people)
     size += 3 * len(draft.subject) + sum(map(len, draft.references))
-    text = len(encode.text_body(draft.text)[1])
+    text = encode.text_size(draft.text)
     size += text * 5 // 2 if draft.markdown else text
     for enclosure in draft.enclosures:
         is_message = enclosure.content_type == _MESSAGE

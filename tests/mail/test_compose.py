@@ -349,7 +349,11 @@ def test_files_of_any_size_come_back(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 57, 100_000, 5_000_000])
-@pytest.mark.parametrize("text", ["Hi.", "ção " * 500, "漢字" * 2_000])
+@pytest.mark.parametrize(
+    "text",
+    ["Hi.", "ção " * 500, "漢字" * 2_000, "a = b\n" * 40_000, "uma ação, " * 40_000],
+    ids=["short", "Latin", "Chinese", "lines", "one line"],
+)
 def test_the_size_is_known_before_it_is_made(size: int, text: str) -> None:
     draft = replace(DRAFT, text=text, cc=tuple(Address("José", f"u{number}@x.org") for number in range(20)))
     raw = made(draft, File("a.bin", "image/png", bytes(size)))

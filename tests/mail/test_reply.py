@@ -347,12 +347,23 @@ def test_without_an_identity_the_draft_waits_for_one() -> None:
     assert (made.mailbox, made.sender, emails(made.to)) == ("work", "", "ana@x.org")
 
 
-def test_dates_are_said_in_the_language_of_the_interface() -> None:
+def test_an_answer_speaks_the_language_of_the_interface() -> None:
     i18n.use("pt_BR")
-    line = quote.attribution(headers_of(raw(DATED)), BRASILIA)
-    assert "22 de nov. de 2026" in line
-    assert "14:32" in line
-    assert "Ana Silva" in line
+    answer = reply.begin(Kind.REPLY, message(DATED), OURS, zone=BRASILIA)
+    assert answer.subject == "Re: Oi"
+    assert answer.text == "\n\nEm 22 de nov. de 2026 às 14:32, Ana Silva escreveu:\n> Hello.\n>\n> Bye.\n"
+    assert quote.own_words(answer.text).strip() == ""
+
+
+def test_a_forward_speaks_the_language_of_the_interface() -> None:
+    i18n.use("pt_BR")
+    carried = reply.begin(Kind.FORWARD, message(DATED), OURS, zone=BRASILIA)
+    assert carried.subject == "Enc: Oi"
+    assert reply.subject(Kind.FORWARD, carried.subject) == "Enc: Oi"
+    assert carried.text.startswith(
+        "\n\n---------- Mensagem encaminhada ----------\nDe: Ana Silva <ana@x.org>\nData: 22 de nov."
+    )
+    assert quote.own_words(f"Veja:{carried.text}").strip() == "Veja:"
 
 
 def test_what_has_no_date_or_no_name_is_attributed_all_the_same() -> None:
