@@ -91,6 +91,8 @@ class Settings:
     """keyring or file; chosen at the first sign-in. file means a 0600 file in the data folder."""
     download_folder: str = ""
     """Where attachments are saved; empty means the desktop's download folder."""
+    undo_send_seconds: int = 10
+    """How long a message that was sent can be brought back: 0 to 60 seconds."""
     mouse: bool = True
     """Whether the mouse works."""
     mailboxes: dict[str, MailboxSettings] = field(default_factory=dict)
@@ -214,6 +216,8 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(_("“mark_read” must be at_once, never or a number of seconds"))
     if settings.poll_seconds < 5 or settings.poll_idle_seconds < settings.poll_seconds:
         raise ValueError(_("“poll_seconds” must be at least 5 and “poll_idle_seconds” not less than it"))
+    if not 0 <= settings.undo_send_seconds <= 60:
+        raise ValueError(_("“undo_send_seconds” must be between 0 and 60"))
     for name, box in settings.mailboxes.items():
         if not _PROFILE_NAME.fullmatch(name):
             raise ValueError(_("“{name}” cannot be the short name of a mailbox").format(name=name[:64]))

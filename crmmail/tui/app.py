@@ -185,7 +185,7 @@ class CrmMail(App[None]):
 
     async def _press(self, event: events.Key) -> bool:
         screen = self.screen
-        if not isinstance(screen, Keyboard) or isinstance(self.focused, Input):
+        if not isinstance(screen, Keyboard) or (isinstance(self.focused, Input) and not screen.takes_typing):
             return False
         return await screen.press(event)
 

@@ -10,52 +10,28 @@ space between are a chord ("g i"). Where one key serves several commands, the fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from crmmail.i18n import N_
 from crmmail.ops import Verb
+from crmmail.tui.command import ACT, FIND, GO, GROUPS, MOVE, PROGRAM, READ, SELECT, Command, always, possible
 from crmmail.tui.context import (
-    ANYWHERE as ANYWHERE,
+    ANYWHERE,
+    COMPOSE,
+    LIST,
+    MAIL,
+    MAIN,
+    NOWHERE,
+    OUTBOX,
+    READER,
+    SIDEBAR,
+    Context,
 )
-from crmmail.tui.context import (
-    LIST as LIST,
-)
-from crmmail.tui.context import (
-    MAIL as MAIL,
-)
-from crmmail.tui.context import (
-    MAIN as MAIN,
-)
-from crmmail.tui.context import (
-    NOWHERE as NOWHERE,
-)
-from crmmail.tui.context import (
-    OUTBOX as OUTBOX,
-)
-from crmmail.tui.context import (
-    READER as READER,
-)
-from crmmail.tui.context import (
-    SIDEBAR as SIDEBAR,
-)
-from crmmail.tui.context import (
-    Context as Context,
-)
+from crmmail.tui.writing_commands import ANSWERS, SENDING, WRITING
 
-MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
-    N_("Move"),
-    N_("Reading"),  # not "Read": that is the footer's word for marking as read
-    N_("Act"),
-    N_("Select"),
-    N_("Go to"),
-    N_("Find"),
-    N_("Program"),
-)
-GROUPS = (ACT, SELECT, READ, MOVE, GO, FIND, PROGRAM)
-
-
-def always(context: Context) -> bool:
-    return True
+__all__ = [
+    "ACT", "ANYWHERE", "BY_ID", "COMMANDS", "COMPOSE", "GO", "GROUPS", "LIST", "MAIL", "MAIN", "MOVE", "NOWHERE",
+    "OUTBOX", "READER", "SIDEBAR", "Command", "Context", "always", "keys_table", "possible",
+]  # fmt: skip
 
 
 def _allows(verb: Verb) -> Callable[[Context], bool]:
@@ -74,24 +50,6 @@ def _reading(context: Context) -> bool:
     return context.reading
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One thing the user can do. `label` and the texts below are msgids, translated when shown."""
-
-    id: str
-    keys: tuple[str, ...]
-    label: str
-    group: str
-    help: str = ""
-    short: str = ""  # for the footer; the label when empty
-    panes: frozenset[str] = MAIN
-    needs: Callable[[Context], bool] = always
-    verb: Verb | None = None
-    footer: int = 0  # place in the footer, 0: not there
-    menu: bool = False  # whether the Actions menu holds it
-    cli: str = ""  # its name in the shell
-
-
 def _act(verb: Verb, keys: tuple[str, ...], label: str, help: str, short: str, footer: int) -> Command:
     return Command(
         verb.value, keys, label, ACT, help, short, MAIL, _allows(verb), verb, footer, menu=True, cli=verb.value
@@ -99,6 +57,7 @@ def _act(verb: Verb, keys: tuple[str, ...], label: str, help: str, short: str, f
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ANSWERS,
     # The seed's order: read, unread, favorite, unfavorite, trash; then recover and delete, which live in the trash.
     _act(Verb.READ, ("I",), N_("Mark as read"), N_("The message counts as read."), N_("Read"), 60),
     _act(Verb.UNREAD, ("U", "_"), N_("Mark as unread"), N_("The message counts as new again."), N_("Unread"), 61),
@@ -159,6 +118,7 @@ COMMANDS: tuple[Command, ...] = (
         menu=True,
         cli="redo",
     ),
+    *WRITING,
     # --- select
     Command(
         "select",
@@ -375,15 +335,14 @@ COMMANDS: tuple[Command, ...] = (
         menu=True,
     ),
     Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM, short=N_("Connect")),
-    Command("retry", ("r", "enter"), N_("Try again"), PROGRAM, panes=frozenset({OUTBOX}), footer=20),
-    Command("discard", ("d", "#", "delete"), N_("Give it up"), PROGRAM, panes=frozenset({OUTBOX}), footer=21),
+    *SENDING,
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
     Command("language", (), N_("Switch the language"), PROGRAM),
     Command("theme", (), N_("Choose a theme"), PROGRAM),
     Command("keys_preset", (), N_("Choose the keys"), PROGRAM, N_("Those of Gmail, mutt, aerc or Outlook.")),
     Command("help", ("?", "f1"), N_("Help"), PROGRAM, panes=ANYWHERE, footer=95),
     Command("quit", ("q",), N_("Quit"), PROGRAM, N_("Asks first."), panes=frozenset({LIST, SIDEBAR}), footer=99),
-    Command("leave", ("ctrl+q",), N_("Quit at once"), PROGRAM, panes=ANYWHERE | {NOWHERE}),
+    Command("leave", ("ctrl+q",), N_("Quit at once"), PROGRAM, panes=ANYWHERE | {NOWHERE, COMPOSE}),
     # Last, because `u` means something better in the reader and in the trash.
     Command(
         "undo_too",
@@ -396,11 +355,6 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
-
-
-def possible(command: Command, context: Context) -> bool:
-    """Whether `command` can be done now: the one gate, asked by keys, footer, menu, palette and `check_action`."""
-    return context.pane in command.panes and command.needs(context)
 
 
 def keys_table(lang: str = "", preset: str = "gmail") -> str:

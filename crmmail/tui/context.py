@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crmmail.ops import Verb
 
-LIST, READER, SIDEBAR, OUTBOX = "list", "reader", "sidebar", "outbox"
+LIST, READER, SIDEBAR, OUTBOX, COMPOSE = "list", "reader", "sidebar", "outbox", "compose"
 MAIL = frozenset({LIST, READER})
 MAIN = frozenset({LIST, READER, SIDEBAR})
 ANYWHERE = MAIN | {OUTBOX}
@@ -36,3 +36,9 @@ class Context:
     mailboxes: int = 1
     trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
     outbox: int = 0
+    sending: str = ""  # state of the outgoing message under the outbox's cursor
+    acts: int = 0  # changes of messages there
+    sends: bool = False  # a mailbox can send, or there is none yet
+    draft: bool = False  # the cursor is on a draft that only this computer has
+    cleared: bool = False  # the composer's fields were cleared a moment ago
+    unsendable: bool = False  # what was sent last may still be brought back

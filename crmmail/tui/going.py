@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crmmail.i18n import _, language
 from crmmail.model import Phase, Role
-from crmmail.tui import words
+from crmmail.tui import outgoing_lines, words
 from crmmail.tui.commands import READER, SIDEBAR
 from crmmail.tui.keymap import PRESETS, Keymap
 from crmmail.tui.screen_base import WIDE, MailScreen
@@ -90,10 +90,6 @@ class Going(MailScreen):
     def action_go_favorites(self) -> None:
         """The favorites."""
         self._to_folder(Role.FAVORITES)
-
-    def action_go_drafts(self) -> None:
-        """The drafts."""
-        self._to_folder(Role.DRAFTS)
 
     def action_go_sent(self) -> None:
         """What was sent."""
@@ -198,17 +194,11 @@ class Going(MailScreen):
 
         self.app.push_screen(Help(self.keymap, self.pane))
 
-    def action_go_outbox(self) -> None:
-        """What waits for the server, and what it refused."""
-        from crmmail.tui.outbox import Outbox
-
-        self.app.push_screen(Outbox(self.store, self.keymap, clock=self.clock))
-
     def action_quit(self) -> None:
         """Leave, after a question."""
         from crmmail.tui.dialogs import Confirm
 
-        waiting = len(self.store.outbox())
+        waiting = len(self.store.outbox()) + len(self.store.outgoing(outgoing_lines.WAITING))
         text = _("What waits for the server is kept and sent next time.") if waiting else ""
         dialog = Confirm(_("Quit crmmail?"), text, _("Quit"), harmless=True)
         self.app.push_screen(dialog, lambda sure: self.app.exit() if sure else None)

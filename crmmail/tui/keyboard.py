@@ -28,6 +28,7 @@ class Keyboard:
 
     keymap: Keymap
     prefix: str = ""
+    takes_typing: bool = False  # the screen itself tells typing from commands (the composer)
 
     def context(self) -> Context:
         """What the screen shows right now."""

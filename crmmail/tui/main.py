@@ -16,18 +16,15 @@ from crmmail import ops
 from crmmail.model import Change, Mailbox, Phase, Query, Role, State, Status
 from crmmail.ops import Verb
 from crmmail.tui import words
-from crmmail.tui.acts import Acts
 from crmmail.tui.commands import LIST, NOWHERE, READER, SIDEBAR, Context
 from crmmail.tui.finding import Finding
-from crmmail.tui.going import Going
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.message_list import MessageList
 from crmmail.tui.panels import FooterLine, NoticeLine, Painted, PrefixPanel, TitleLine, TooSmall
 from crmmail.tui.reader import Reader
-from crmmail.tui.reading import Reading
 from crmmail.tui.screen_base import MIDDLE, NARROW, TINY, WIDE
 from crmmail.tui.sidebar import Sidebar
-from crmmail.tui.telling import Telling
+from crmmail.tui.writing import Writing
 
 if TYPE_CHECKING:
     from crmmail.store import Store
@@ -38,7 +35,7 @@ _VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; t
 STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
 
 
-class MainScreen(Reading, Acts, Finding, Going, Telling):
+class MainScreen(Writing, Finding):
     """Folders, list and reader. Commands are `action_<id>` of the mixins by subject."""
 
     AUTO_FOCUS = ""
@@ -122,6 +119,9 @@ class MainScreen(Reading, Acts, Finding, Going, Telling):
             favorites=any(box.capabilities.favorites for box in self.boxes.values()),
             mailboxes=len(self.boxes),
             trouble=self.trouble,
+            sends=self.sends,
+            draft=self.pane == LIST and len(targets) == 1 and targets[0] < 0,
+            unsendable=self.sent_last is not None,
         )
 
     def _possible_verbs(self, targets: tuple[int, ...]) -> frozenset[Verb]:

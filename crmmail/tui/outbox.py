@@ -1,4 +1,4 @@
-"""The outbox: what waits for a server, and what one refused, with its sentence and a way on."""
+"""The outbox: mail on its way, what waits for a server, and what one refused, each with a way on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,74 +15,109 @@ from textual.widgets import Static
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
-from crmmail.model import Change, Op, OpState
-from crmmail.tui import format, words
-from crmmail.tui.commands import OUTBOX, Command, Context
+from crmmail.model import Change, Op, OpState, Outgoing, SendState
+from crmmail.tui import format, outgoing_lines, words
+from crmmail.tui.commands import COMMANDS, OUTBOX, Command, Context, possible
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
 
 if TYPE_CHECKING:
     from crmmail.store import Store
+    from crmmail.tui.app import CrmMail
+
+Entry = Outgoing | list[Op]
 
 
-class Outbox(Keyboard, ModalScreen[None]):
-    """One line an act. `r` tries a refused one again, `d` gives it up."""
+class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
+    """One line a message on its way, one line an act. Answers the message that shall be a draft again."""
 
     def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:
         super().__init__()
         self.store = store
         self.keymap = keymap
         self.clock = clock
-        self.acts: list[list[Op]] = []
+        self.entries: list[Entry] = []
         self.choices = Choices([], id="choices")
 
     def compose(self) -> ComposeResult:
-        """Title, acts, keys."""
+        """Title, entries, what is to be known of the chosen one, keys."""
         with Vertical(id="box", classes="-help"):
             yield Static(Content(_("Outbox")), id="question")
             yield self.choices
             yield Static(id="text")
-            first = self.keymap.first
-            hint = _("{retry} try again · {discard} give up · {close} close").format(
-                retry=first("retry"), discard=first("discard"), close=first("close_outbox")
-            )
-            yield Static(Content(hint), id="hint")
+            yield Static(id="hint")
 
     def on_mount(self) -> None:
-        """Read it."""
-        self.choices.styles.height = max(3, min(16, self.app.size.height - 12))
+        """Read it; seconds count down."""
+        self.choices.styles.height = max(3, min(16, self.app.size.height - 14))
         self.choices.focus()
         self.read()
+        self.set_interval(1.0, self._tick)
 
     def read(self) -> None:
-        """Read the outbox again."""
+        """Read the outbox again; the cursor stays on its entry."""
+        before = self.chosen
+        name = self._label(before) if before is not None else None
         ops = sorted(self.store.outbox(), key=lambda op: op.act, reverse=True)
-        self.acts = [list(some) for _act, some in groupby(ops, key=lambda op: op.act)]
-        self.choices.put([self._line(some) for some in self.acts] or [(_("Everything has reached the server."), "")])
+        acts: list[Entry] = [list(some) for _act, some in groupby(ops, key=lambda op: op.act)]
+        self.entries = [*outgoing_lines.shown(self.store.outgoing()), *acts]
+        names = [self._label(entry) for entry in self.entries]
+        if name in names:
+            self.choices.cursor = names.index(name)
+        self._paint()
+
+    def _paint(self) -> None:
+        lines = [self._line(entry) for entry in self.entries]
+        self.choices.put(lines or [(_("Everything has reached the server."), "")])
         self._explain()
 
-    def _line(self, ops: list[Op]) -> tuple[str, str]:
-        refused = [op for op in ops if op.state is OpState.REJECTED]
-        waiting = max((op.not_before for op in ops), default=0.0)
+    def _tick(self) -> None:
+        if any(isinstance(one, Outgoing) and one.state is SendState.HELD for one in self.entries):
+            self._paint()
+
+    def _label(self, entry: Entry) -> tuple[str, int]:
+        return ("mail", entry.id) if isinstance(entry, Outgoing) else ("act", entry[0].act)
+
+    def _line(self, entry: Entry) -> tuple[str, str]:
+        if isinstance(entry, Outgoing):
+            return outgoing_lines.line(entry, self.clock())
+        refused = [op for op in entry if op.state is OpState.REJECTED]
+        waiting = max((op.not_before for op in entry), default=0.0)
         if refused:
             state = _("refused")
         elif waiting > self.clock():
             state = _("waits until {time}").format(time=words.clock(waiting))
-        elif any(op.state is OpState.SENDING for op in ops):
+        elif any(op.state is OpState.SENDING for op in entry):
             state = _("on its way")
         else:
             state = _("waits")
-        return words.done(ops[0].kind, len(ops)), state
+        return words.done(entry[0].kind, len(entry)), state
 
     @property
-    def chosen(self) -> list[Op]:
+    def chosen(self) -> Entry | None:
+        """What is under the cursor."""
+        return self.entries[self.choices.cursor] if 0 <= self.choices.cursor < len(self.entries) else None
+
+    @property
+    def mail(self) -> Outgoing | None:
+        """The message on its way under the cursor."""
+        return self.chosen if isinstance(self.chosen, Outgoing) else None
+
+    @property
+    def ops(self) -> list[Op]:
         """The act under the cursor."""
-        return self.acts[self.choices.cursor] if 0 <= self.choices.cursor < len(self.acts) else []
+        return self.chosen if isinstance(self.chosen, list) else []
 
     def _explain(self) -> None:
-        sentence = next((op.error for op in self.chosen if op.error), "")
+        sentence = outgoing_lines.explanation(self.mail) if self.mail else ""
+        sentence = sentence or next((op.error for op in self.ops if op.error), "")
         self.query_one("#text", Static).update(Content(format.clean(sentence)))
+        context = self.context()
+        useful = [one for one in COMMANDS if one.footer and OUTBOX in one.panes and possible(one, context)]
+        useful.sort(key=lambda one: one.footer != 5 and one.footer)
+        keys = [f"{self.keymap.first(one.id)} {_(one.short or one.label)}" for one in useful if one.id != "help"]
+        self.query_one("#hint", Static).update(Content(" · ".join(keys)))
 
     def publish(self, change: Change) -> None:
         """The store changed."""
@@ -91,8 +127,13 @@ class Outbox(Keyboard, ModalScreen[None]):
     # --- Keyboard
 
     def context(self) -> Context:
-        """Only the commands of the outbox."""
-        return Context(pane=OUTBOX, outbox=len(self.acts))
+        """Only the commands of the outbox, and what the chosen entry allows."""
+        return Context(
+            pane=OUTBOX,
+            outbox=len(self.entries),
+            sending=self.mail.state.value if self.mail else "",
+            acts=len(self.ops),
+        )
 
     def hint(self, sentence: str) -> None:
         """Below the list."""
@@ -105,49 +146,109 @@ class Outbox(Keyboard, ModalScreen[None]):
     def show_prefix(self, entries: Iterable[Command]) -> None:
         """There is no room for the panel here: the keys stand in the list."""
 
-    def action_down(self) -> None:
-        """Next act."""
-        self.choices.move(1)
+    def _move(self, by: int) -> None:
+        self.choices.move(by)
         self._explain()
 
-    def action_up(self) -> None:
-        """Previous act."""
-        self.choices.move(-1)
+    @on(Choices.Chosen)
+    def _clicked(self) -> None:
         self._explain()
+
+    def action_down(self) -> None:
+        """Next entry."""
+        self._move(1)
+
+    def action_up(self) -> None:
+        """Previous entry."""
+        self._move(-1)
 
     def action_page_down(self) -> None:
         """A screenful down."""
-        self.choices.move(10)
-        self._explain()
+        self._move(10)
 
     def action_page_up(self) -> None:
         """A screenful up."""
-        self.choices.move(-10)
-        self._explain()
+        self._move(-10)
 
     def action_top(self) -> None:
-        """The newest."""
-        self.choices.move(-len(self.acts))
-        self._explain()
+        """The first."""
+        self._move(-len(self.entries))
 
     def action_bottom(self) -> None:
-        """The oldest."""
-        self.choices.move(len(self.acts))
-        self._explain()
+        """The last."""
+        self._move(len(self.entries))
+
+    # --- changes of messages
 
     def action_retry(self) -> None:
         """Ask the server again."""
-        if self.chosen:
-            self.store.retry(self.chosen[0].act)
+        if self.ops:
+            self.store.retry(self.ops[0].act)
+            self._wake()
             self.app.call_next(self.read)
 
     def action_discard(self) -> None:
         """Give it up: the message stays as the server has it."""
-        if self.chosen:
-            count = len(self.chosen)
-            self.store.discard(self.chosen[0].act)
+        if self.ops:
+            count = len(self.ops)
+            self.store.discard(self.ops[0].act)
             self.read()
             self.hint(ngettext("{count} change given up", "{count} changes given up", count).format(count=count))
+
+    # --- mail on its way
+
+    def action_look_again(self) -> None:
+        """Ask the server once more whether it has it."""
+        if self.mail is not None and self.mail.state is SendState.UNKNOWN:
+            self.store.note_outgoing(self.mail.id, not_before=self.clock())
+        self._wake()
+        self.hint(_("Looking again. What is found is shown here."))
+
+    def action_send_again(self) -> None:
+        """Queue it again; where it may already have gone out, after a question."""
+        from crmmail.tui.dialogs import Confirm
+
+        mail = self.mail
+        if mail is None:
+            return
+        if mail.state is not SendState.UNKNOWN:
+            self._resend(mail)
+            return
+        dialog = Confirm(
+            _("Send it again?"),
+            _("It may already have gone out: then it arrives twice."),
+            _("Send again"),
+        )
+        self.app.push_screen(dialog, lambda sure: self.guarded(lambda: self._resend(mail)) if sure else None)
+
+    def _resend(self, mail: Outgoing) -> None:
+        self.store.resend(mail.id)
+        self.read()
+        self.hint(_("Queued again."))
+        self._wake()
+
+    def action_mark_sent(self) -> None:
+        """The user knows that it went out."""
+        if self.mail is not None:
+            self.store.mark_sent(self.mail.id)
+            self.read()
+            self.hint(_("Marked as sent."))
+
+    def action_to_draft(self) -> None:
+        """Do not send it: it is a draft again, and the composer opens on it."""
+        if self.mail is not None:
+            self.dismiss(self.mail)
+
+    def action_cancel_sending(self) -> None:
+        """Do not send it: it waits among the drafts."""
+        if self.mail is not None:
+            self.store.to_draft(self.mail.id)
+            self.read()
+            self.hint(_("Called off: it waits among the drafts."))
+
+    def _wake(self) -> None:
+        app: CrmMail = self.app  # type: ignore[assignment]
+        app.wake()
 
     def action_close_outbox(self) -> None:
         """Back."""

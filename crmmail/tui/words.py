@@ -39,6 +39,11 @@ def clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M")
 
 
+def moment(seconds: float) -> str:
+    """A day and a time: '24/11 08:00'."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%d/%m %H:%M")
+
+
 def state(status: Status | None, key: str = "") -> tuple[str, str]:
     """A mailbox's sync state in few words, and its tone. `key` solves what needs the user."""
     if status is None:

@@ -10,7 +10,8 @@ import pytest
 from crmmail import i18n
 from crmmail.ops import Verb
 from crmmail.tui import keymap
-from crmmail.tui.commands import BY_ID, COMMANDS, LIST, MAIN, READER, Context, keys_table, possible
+from crmmail.tui.commands import BY_ID, COMMANDS, COMPOSE, LIST, MAIN, READER, Context, keys_table, possible
+from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.keymap import PRESETS, Keymap
 from crmmail.tui.main import MainScreen
 from crmmail.tui.outbox import Outbox
@@ -19,7 +20,7 @@ from crmmail.tui.outbox import Outbox
 def test_ids_are_unique_and_every_command_has_its_method():
     assert len(BY_ID) == len(COMMANDS)
     for command in COMMANDS:
-        screen = MainScreen if command.panes & MAIN else Outbox
+        screen = MainScreen if command.panes & MAIN else ComposeScreen if COMPOSE in command.panes else Outbox
         assert callable(getattr(screen, f"action_{command.id}")), command.id
 
 
@@ -34,6 +35,10 @@ def test_the_default_keys_are_those_promised():
         "previous_folder": "[", "next_pane": "tab f6", "actions": ".", "palette": "ctrl+p ctrl+k", "headers": "h",
         "raw": "ctrl+o", "attachments": "v", "links": "L", "refresh": "f5 ctrl+r", "help": "? f1", "quit": "q",
         "leave": "ctrl+q", "next_message": "J", "previous_message": "K", "thread_next": "n", "thread_previous": "p",
+        "compose": "c m", "reply": "r", "reply_all": "a R", "forward": "f",
+        "compose_send": "ctrl+j ctrl+enter alt+s f9", "compose_save": "ctrl+s", "compose_close": "escape",
+        "compose_cc": "alt+c f3", "compose_bcc": "alt+b f4", "compose_from": "alt+f f2", "compose_attach": "alt+a f5",
+        "compose_clear": "alt+x", "compose_editor": "ctrl+g",
     }  # fmt: skip
     for name, keys in promised.items():
         mine = " ".join(BY_ID[name].keys)

@@ -1,0 +1,67 @@
+"""Mail on its way, in words a person can tell apart. Pure."""
+
+from __future__ import annotations
+
+from crmmail.i18n import _
+from crmmail.mail.text import clean_line
+from crmmail.model import Outgoing, SendState
+from crmmail.tui import words
+
+NEEDS_USER = frozenset({SendState.FAILED, SendState.UNKNOWN})
+WAITING = frozenset({SendState.HELD, SendState.QUEUED})
+OVER = frozenset({SendState.SEEN, SendState.CANCELLED})
+SHOWN_OVER = 20  # messages that have arrived, for orientation: the newest
+
+
+def shown(everything: list[Outgoing]) -> list[Outgoing]:
+    """What the outbox lists: first what needs the user, then what waits, then what went lately."""
+    current = [one for one in everything if one.state not in OVER]
+    over = [one for one in everything if one.state is SendState.SEEN][-SHOWN_OVER:]
+    return sorted([*current, *over], key=lambda one: (_rank(one.state), -one.id))
+
+
+def _rank(state: SendState) -> int:
+    if state in NEEDS_USER:
+        return 0
+    return {SendState.SENDING: 1, SendState.HELD: 2, SendState.QUEUED: 3, SendState.ACCEPTED: 4}.get(state, 5)
+
+
+def state(one: Outgoing, now: float) -> str:
+    """Where it stands."""
+    match one.state:
+        case SendState.HELD | SendState.QUEUED if one.not_before > now:
+            if one.not_before - now < 90:
+                return _("goes in {seconds} s").format(seconds=int(one.not_before - now) + 1)
+            return _("goes {time}").format(time=words.moment(one.not_before))
+        case SendState.HELD | SendState.QUEUED:
+            return _("queued")
+        case SendState.SENDING:
+            return _("being sent")
+        case SendState.ACCEPTED:
+            return _("accepted by the server")
+        case SendState.SEEN:
+            return _("sent: seen in Sent")
+        case SendState.FAILED:
+            return _("not sent")
+        case SendState.UNKNOWN:
+            return _("unknown whether it went out")
+    return _("called off")
+
+
+def line(one: Outgoing, now: float) -> tuple[str, str]:
+    """What the outbox shows of it: subject and people at the left, its state at the right."""
+    people = ", ".join(one.recipients[:2]) + (" …" if len(one.recipients) > 2 else "")
+    subject = clean_line(one.subject) or _("(no subject)")
+    return f"{subject}  →  {clean_line(people)}", state(one, now)
+
+
+def explanation(one: Outgoing) -> str:
+    """What there is to know, and to decide."""
+    if one.state is SendState.UNKNOWN:
+        ask = _("The connection broke while it was being sent. Looking again is safe; sending again may send it twice.")
+        return f"{one.error} {ask}".strip()
+    if one.error:
+        return one.error
+    if one.state is SendState.ACCEPTED:
+        return _("The server has taken it; it has not been seen among the sent messages yet.")
+    return ""

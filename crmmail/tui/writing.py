@@ -1,0 +1,294 @@
+"""Writing, as the main screen sees it: new message, replies, drafts, and the seconds in which sending can be undone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from textual.timer import Timer
+
+from crmmail.errors import CrmMailError
+from crmmail.i18n import _
+from crmmail.mail import reply
+from crmmail.mail.reply import Kind
+from crmmail.model import Draft, Message, Outgoing, Role, SendState
+from crmmail.tui import words
+from crmmail.tui.acts import Acts
+from crmmail.tui.commands import READER
+from crmmail.tui.composer_base import Outcome
+from crmmail.tui.going import Going
+from crmmail.tui.reading import Reading
+from crmmail.tui.telling import Telling
+
+
+class Writing(Reading, Acts, Telling, Going):
+    """Commands that begin a message, and undo for sending."""
+
+    sent_last: tuple[Outgoing, float] | None = None  # and when: what `z` takes back until something else is done
+    _countdown: Timer | None = None
+
+    # --- opening the composer
+
+    def write(self, draft: Draft, *, notice: str = "") -> None:
+        """Open the composer on a draft."""
+        from crmmail.tui.compose import ComposeScreen
+
+        screen = ComposeScreen(self.store, self.keymap, draft, clock=self.clock, notice=notice)
+        self.app.push_screen(screen, self.wrote)
+
+    def wrote(self, outcome: Outcome | None) -> None:
+        """The composer closed: say what became of it."""
+        from crmmail.tui.compose import outcome_sentence
+
+        self.program.drain()
+        if outcome is None:
+            return
+        if outcome.sent is not None:
+            self._sent(outcome.sent)
+        elif sentence := outcome_sentence(outcome):
+            self.say(sentence, words.OK, *(("undo",) if outcome.discarded else ("go_drafts",)))
+        self.program.wake()
+
+    def action_compose(self) -> None:
+        """A new message, from the mailbox in view."""
+        shown = self.messages.query_shown.mailbox
+        identities = self.store.identities(shown) or self.store.identities()
+        sender = identities[0] if identities else None
+        text = f"\n\n-- \n{sender.signature}" if sender and sender.signature else ""
+        self.write(Draft(0, sender.mailbox if sender else shown, sender.address.email if sender else "", text=text))
+
+    def action_reply(self) -> None:
+        """Answer whom it came from."""
+        self._answer(Kind.REPLY)
+
+    def action_reply_all(self) -> None:
+        """Answer everybody."""
+        self._answer(Kind.REPLY_ALL)
+
+    def action_forward(self) -> None:
+        """Pass it on: its text quoted with its files, or whole as a file."""
+        from crmmail.tui.dialogs import Picker
+
+        message = self._answered()
+        if message is None:
+            return
+        if not message.body or not message.body.attachments:
+            self._begin(Kind.FORWARD, message)
+            return
+        lines = [(_("Its text, with its attachments"), ""), (_("The whole message as a file"), ".eml")]
+
+        def chosen(index: int | tuple[str, int] | None) -> None:
+            if isinstance(index, int):
+                self._begin(Kind.FORWARD, message, whole=index == 1)
+
+        self.app.push_screen(Picker(_("Forward what?"), lines), chosen)
+
+    def action_forward_whole(self) -> None:
+        """Pass the whole message on as a file, byte by byte."""
+        message = self._answered()
+        if message is not None:
+            self._begin(Kind.FORWARD, message, whole=True)
+
+    def _answer(self, kind: Kind) -> None:
+        message = self._answered()
+        if message is not None:
+            self._begin(kind, message)
+
+    def _answered(self) -> Message | None:
+        """The one message a reply is about: its text must be here to be quoted."""
+        targets = self.targets
+        message = self.store.message(targets[0]) if len(targets) == 1 else None
+        if message is None:
+            self.hint(_("Choose one message to answer."))
+        elif message.body is None:
+            self.program.want(message.row.id)
+            self.hint(_("The message is not downloaded yet."))
+            return None
+        return message
+
+    def _begin(self, kind: Kind, message: Message, *, whole: bool = False) -> None:
+        """In a thread: the quote, and the files of a forward, which may be large."""
+        selection = self.screen.get_selected_text() or "" if self.pane == READER else ""
+
+        def work() -> None:
+            raw = self.store.raw(message.row.id) or b""
+            draft = reply.begin(
+                kind,
+                message,
+                self.store.identities(),
+                hints=reply.hints(raw),
+                selection=selection,
+                account=message.row.account,
+            )
+            if kind is Kind.FORWARD:
+                draft = self._carrying(replace(draft, text="\n") if whole else draft, raw, whole=whole)
+            self.app.call_from_thread(self.write, draft)
+
+        self._in_thread_worker(work)
+
+    def _carrying(self, draft: Draft, raw: bytes, *, whole: bool) -> Draft:
+        """In a thread: a forward with what it carries along, kept in the store."""
+        from crmmail.mail import compose
+
+        files = [compose.carried_whole(raw)] if whole else compose.carried(raw)
+        if not files:
+            return draft
+        draft = self.store.new_draft(draft)
+        for file in files:
+            draft = self.store.enclose(draft.id, file.name, file.content_type, file.content)
+        return draft
+
+    # --- drafts
+
+    def open_message(self, message: int) -> None:
+        """In the drafts, go on writing; everywhere else, read."""
+        if not self.open_draft(message):
+            super().open_message(message)
+
+    def action_go_drafts(self) -> None:
+        """The drafts; without any mailbox, those of this computer to choose from."""
+        if self.boxes:
+            self._to_folder(Role.DRAFTS)
+            return
+        from crmmail.tui import draft_rows
+        from crmmail.tui.dialogs import Picker
+
+        drafts = self.store.drafts()
+        if not drafts:
+            self.hint(_("There are no drafts."))
+            return
+        lines = [(row.subject, row.sender) for row in map(draft_rows.row, drafts)]
+
+        def chosen(index: int | tuple[str, int] | None) -> None:
+            if isinstance(index, int):
+                self.write(drafts[index])
+
+        self.app.push_screen(Picker(_("Drafts"), lines), chosen)
+
+    def action_go_outbox(self) -> None:
+        """Mail on its way, what waits for the server, and what it refused."""
+        from crmmail.tui.outbox import Outbox
+
+        self.app.push_screen(Outbox(self.store, self.keymap, clock=self.clock), self._from_outbox)
+
+    def open_draft(self, message: int) -> bool:
+        """Enter in the drafts: go on writing. Whether `message` is a draft."""
+        if message < 0:
+            draft = self.store.draft(-message)
+            if draft is None:
+                self.hint(_("This draft is no longer here."))
+            else:
+                self.write(draft)
+            return True
+        if self.messages.query_shown.folder != Role.DRAFTS.value or self.program.readonly or not self.sends:
+            return False
+        known = self.store.drafted().get(message)
+        draft = self.store.draft(known) if known else None
+        if draft is not None:
+            self.write(draft)
+            return True
+        self._in_thread_worker(lambda: self._adopt(message))
+        return True
+
+    def _adopt(self, message: int) -> None:
+        draft = self.store.adopt_draft(message)
+        self.app.call_from_thread(self.write, draft)
+
+    def action_discard_draft(self) -> None:
+        """Throw the draft under the cursor away; undo brings it back."""
+        number = -(self.messages.cursor_id or 0)
+        if number > 0 and self.store.discard_draft(number):
+            self._show_own()
+            self.say(_("Draft discarded"), words.OK, "undo")
+            self.program.wake()
+
+    @property
+    def sends(self) -> bool:
+        """Whether there is anything to write for: a mailbox that sends, or none at all yet."""
+        return not self.boxes or any(box.capabilities.send for box in self.boxes.values())
+
+    # --- the undo window
+
+    def _sent(self, outgoing: Outgoing) -> None:
+        self.sent_last = (outgoing, self.clock())
+        self._stop_countdown()
+        self.refresh_journal()
+        self._count()
+        if outgoing.not_before > self.clock():
+            self._countdown = self.set_interval(1.0, self._count)
+        self.renew()
+
+    def _count(self) -> None:
+        """Say how long it can still be brought back."""
+        if self.sent_last is None:
+            self._stop_countdown()
+            return
+        outgoing = self.sent_last[0]
+        left = outgoing.not_before - self.clock()
+        if left > self.program.settings.undo_send_seconds + 1:
+            when = words.moment(outgoing.not_before)
+            self._stop_countdown()
+            self.say(_("Will be sent {time}").format(time=when), words.OK, "undo", "go_outbox")
+        elif left > 0:
+            self.say(_("Sending in {seconds} s").format(seconds=math.ceil(left)), words.BUSY, "unsend")
+        else:
+            self._stop_countdown()
+            offline = "" if self.program.online else " " + _("It goes when there is a connection.")
+            self.say(_("On its way.") + offline, words.OK, "go_outbox")
+            self.program.wake()
+
+    def _stop_countdown(self) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+
+    def action_unsend(self) -> None:
+        """Bring back what was sent last."""
+        self.action_undo()
+
+    def action_undo(self) -> None:
+        """Take the last act back; sending is one."""
+        if self.sent_last is None or self._done_since(self.sent_last[1]):
+            super().action_undo()
+            return
+        outgoing = self.sent_last[0]
+        self.sent_last = None
+        self._stop_countdown()
+        draft = self.store.unsend(outgoing.id)
+        self.program.drain()
+        self.refresh_journal()
+        if draft is None:
+            self.say(_("Too late: the message is already on its way."), words.WARN, "go_outbox")
+            self.renew()
+        else:
+            self.write(draft, notice=_("Brought back: nothing was sent."))
+
+    action_undo_too = action_undo
+
+    def _done_since(self, moment: float) -> bool:
+        acts = self.store.acts(1)
+        return bool(acts) and acts[0].created_ms > moment * 1000
+
+    def refresh_journal(self) -> None:
+        """Sending can be undone too."""
+        super().refresh_journal()
+        self.undoable = self.undoable or self.sent_last is not None
+
+    def _from_outbox(self, outgoing: Outgoing | None) -> None:
+        """From the outbox back into the composer."""
+        if outgoing is None:
+            return
+        try:
+            draft = self.store.to_draft(outgoing.id)
+        except CrmMailError as error:
+            self.fail(error)
+            return
+        self.sent_last = None
+        self._stop_countdown()
+        self.write(draft, notice=_("Brought back: nothing was sent."))
+
+    def tell_failures(self) -> None:
+        """A message that could not be sent is said, not left in the outbox."""
+        for one in self.store.outgoing([SendState.FAILED, SendState.UNKNOWN]):
+            sentence = one.error or _("Whether “{subject}” went out is not known.").format(subject=one.subject)
+            self.say(sentence, words.BAD, "go_outbox")
