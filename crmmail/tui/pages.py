@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from crmmail.model import Query, Row
+from crmmail.model import Query, Role, Row
+from crmmail.tui import draft_rows
 
 if TYPE_CHECKING:
     from crmmail.store import Store
@@ -20,13 +21,18 @@ class Pages:
     def __init__(self, store: Store, query: Query) -> None:
         self.store = store
         self.query = query
-        self.count = store.count(query)
+        drafts = query.folder == Role.DRAFTS.value and not query.text
+        self.local = draft_rows.rows(store, query.mailbox) if drafts else []  # on top: what no server has yet
+        self.count = len(self.local) + store.count(query)
         self._pages: OrderedDict[int, list[Row]] = OrderedDict()
 
     def row(self, index: int) -> Row | None:
         """The row at `index`, None beyond the end."""
         if not 0 <= index < self.count:
             return None
+        if index < len(self.local):
+            return self.local[index]
+        index -= len(self.local)
         page = self._page(index // PAGE)
         at = index % PAGE
         return page[at] if at < len(page) else None
@@ -46,11 +52,15 @@ class Pages:
 
     def position(self, message: int) -> int:
         """Where `message` stands, or would stand."""
-        return self.store.position(self.query, message)
+        if message < 0:
+            return next((at for at, row in enumerate(self.local) if row.id == message), 0)
+        return len(self.local) + self.store.position(self.query, message)
 
     def ids(self, start: int, count: int) -> list[int]:
         """The ids of `count` rows from `start` on."""
-        return self.store.ids(self.query, start, count)
+        own = [row.id for row in self.local[start : start + count]]
+        beyond = max(0, start - len(self.local))
+        return own + (self.store.ids(self.query, beyond, count - len(own)) if count > len(own) else [])
 
     def holds(self, message: int) -> bool:
         """Whether `message` is in the list."""
