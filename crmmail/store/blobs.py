@@ -72,9 +72,12 @@ def read(path: Path) -> bytes:
 
 
 def put(connection: sqlite3.Connection, blob: Blob) -> None:
-    """Keep `blob`, once."""
+    """Keep `blob`, once; bytes the disk has changed meanwhile are mended."""
     connection.execute(
-        "INSERT OR IGNORE INTO blob(digest, packed, content) VALUES (?, ?, ?)", (blob.digest, blob.packed, blob.content)
+        "INSERT INTO blob(digest, packed, content) VALUES (?, ?, ?) ON CONFLICT(digest) DO UPDATE "
+        "SET packed = excluded.packed, content = excluded.content "
+        "WHERE content IS NOT excluded.content OR packed != excluded.packed",
+        (blob.digest, blob.packed, blob.content),
     )
 
 
@@ -86,7 +89,7 @@ def has(connection: sqlite3.Connection, digest: str) -> bool:
 def row(connection: sqlite3.Connection, digest: str) -> tuple[int, bytes] | None:
     """(packed, content) as stored, to be handed to `unpack` outside of any lock."""
     found: tuple[int, bytes] | None = connection.execute(
-        "SELECT packed, content FROM blob WHERE digest = ?", (digest,)
+        "SELECT packed, CAST(content AS BLOB) FROM blob WHERE digest = ?", (digest,)
     ).fetchone()
     return found
 
@@ -115,8 +118,8 @@ def collect(connection: sqlite3.Connection) -> int:
     """Drop what no draft, no outgoing message and no undo needs; how many. With a doubtful row nothing is dropped."""
     needed: set[str] = set()
     texts = connection.execute(
-        "SELECT content FROM draft UNION ALL SELECT other FROM draft_turn WHERE other != '' "
-        "UNION ALL SELECT content FROM quarantine WHERE source = 'draft' AND at > unixepoch() - 7776000"
+        "SELECT CAST(content AS BLOB) FROM draft "
+        "UNION ALL SELECT CAST(other AS BLOB) FROM draft_turn WHERE other != '' UNION ALL SELECT content FROM quarantine WHERE source = 'draft' AND at > unixepoch() - 7776000"
     )
     for (text,) in texts.fetchall():
         digests = _digests(text)
@@ -132,7 +135,7 @@ def collect(connection: sqlite3.Connection) -> int:
     return dropped.rowcount
 
 
-def _digests(text: str) -> set[str] | None:
+def _digests(text: bytes | str) -> set[str] | None:
     """The digests a draft's content names, None when it cannot be read."""
     try:
         return {str(item["digest"]) for item in json.loads(text)["enclosures"]}

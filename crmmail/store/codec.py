@@ -141,6 +141,20 @@ def no_headers(subject: str, sender: str, email: str) -> tuple[Headers, None]:
     return Headers(subject=subject, sender=Address(sender, email)), None
 
 
+def readable(columns: str, texts: frozenset[str]) -> str:
+    """`columns` for a SELECT that no flipped bit breaks: Python refuses a row for one text that is no UTF-8."""
+    names = columns.split(", ")
+    return ", ".join(f"CAST({name} AS BLOB)" if name in texts else name for name in names)
+
+
+def decoded(row: Iterable[Any], keep: frozenset[int] = frozenset()) -> list[Any]:
+    """A row read through `readable`, bytes as text again but for the places in `keep`; what is broken fits no hash."""
+    return [
+        item.decode("utf-8", "replace") if isinstance(item, bytes) and place not in keep else item
+        for place, item in enumerate(row)
+    ]
+
+
 _OF_THE_ROW = ("id", "mailbox", "remote_id", "saved_ms", "revision")  # what the columns of a draft's row say of it
 
 

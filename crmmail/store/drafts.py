@@ -27,6 +27,9 @@ COLUMNS = (
     "id, mailbox, state, content, revision, saved_ms, enclosed, remote_draft, remote_message, remote_digest, pushed, "
     "hash"
 )
+_TEXTS = frozenset({"mailbox", "state", "content", "remote_draft", "remote_message", "remote_digest"})
+_READABLE = codec.readable(COLUMNS, _TEXTS)
+_BYTES = frozenset({COLUMNS.split(", ").index("hash")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ def seal(kept: Kept) -> bytes:
 
 def rows(connection: sqlite3.Connection, where: str, arguments: Sequence[object] = ()) -> list[Kept]:
     """The intact drafts that fulfil `where`, newest saved first; broken ones go to quarantine on the way."""
-    found = connection.execute(f"SELECT {COLUMNS} FROM draft WHERE {where}", arguments).fetchall()
-    kept = [Kept(*row) for row in found]
+    found = connection.execute(f"SELECT {_READABLE} FROM draft WHERE {where}", arguments).fetchall()
+    kept = [Kept(*codec.decoded(row, _BYTES)) for row in found]
     if not all(one.intact for one in kept) and not connection.execute("PRAGMA query_only").fetchone()[0]:
         for one in kept:
             if not one.intact:
@@ -243,10 +246,14 @@ def _record(connection: sqlite3.Connection, kind: str, kept: Kept, other: str, n
 
 def turn(connection: sqlite3.Connection, act: Act, now_ms: int, *, back: bool) -> int:
     """Undo (`back`) or redo an act of ours: 1, or 0 when there is nothing left to turn."""
-    found = connection.execute("SELECT draft, other, hash FROM draft_turn WHERE act = ?", (act.id,)).fetchone()
-    if found is None or found[2] != codec.row_hash(act.id, found[0], found[1]):
+    found = connection.execute(
+        "SELECT draft, CAST(other AS BLOB), hash FROM draft_turn WHERE act = ?", (act.id,)
+    ).fetchone()
+    if found is None:
         return 0
-    number, other = found[0], found[1]
+    number, other, sealed = codec.decoded(found, frozenset({2}))
+    if sealed != codec.row_hash(act.id, number, other):
+        return 0
     if act.kind == DISCARD:
         states = (DISCARDED, OPEN) if back else (OPEN, DISCARDED)
         return int(row(connection, number, states[0]) is not None and set_state(connection, number, *states))

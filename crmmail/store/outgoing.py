@@ -42,6 +42,9 @@ WAITING = frozenset({S.HELD, S.QUEUED})
 _SEALED = "id, draft, mailbox, subject, recipients, message_id, digest, token"
 _FREE = "state, not_before, attempts, remote_draft, remote_id, sent_message_id, remote_thread, error"
 COLUMNS = f"{_SEALED}, hash, {_FREE}"
+_NUMBERS = frozenset({"id", "draft", "hash", "not_before", "attempts"})
+_READABLE = codec.readable(COLUMNS, frozenset(COLUMNS.split(", ")) - _NUMBERS)
+_BYTES = frozenset({COLUMNS.split(", ").index("hash")})
 _NOTED = frozenset(_FREE.split(", ")) - {"attempts"}
 
 
@@ -57,8 +60,10 @@ def entries(
     connection: sqlite3.Connection, where: str, arguments: Sequence[object] = (), limit: int = -1
 ) -> list[Entry]:
     """The rows that fulfil `where`, oldest first; -1: all of them."""
-    found = connection.execute(f"SELECT {COLUMNS} FROM outgoing WHERE {where} ORDER BY id LIMIT ?", (*arguments, limit))
-    return [_entry(row) for row in found]
+    found = connection.execute(
+        f"SELECT {_READABLE} FROM outgoing WHERE {where} ORDER BY id LIMIT ?", (*arguments, limit)
+    )
+    return [_entry(codec.decoded(row, _BYTES)) for row in found]
 
 
 def _entry(row: Sequence[Any]) -> Entry:
@@ -105,8 +110,9 @@ def listed(connection: sqlite3.Connection, states: Iterable[SendState] | None) -
 
 def counts(connection: sqlite3.Connection) -> dict[SendState, int]:
     """How many messages are in each state that has any."""
-    found = connection.execute("SELECT state, count(*) FROM outgoing GROUP BY state").fetchall()
-    return {SendState(state): count for state, count in found if state in SendState.__members__.values()}
+    found = connection.execute("SELECT CAST(state AS BLOB), count(*) FROM outgoing GROUP BY state").fetchall()
+    told = [codec.decoded(row) for row in found]
+    return {SendState(state): count for state, count in told if state in SendState.__members__.values()}
 
 
 def queue(
