@@ -160,7 +160,8 @@ def test_a_promise_of_a_file_is_heard(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Olá, tudo bem?", "Não recebi o anexo", "Veio sem anexo", "Não consegui abrir o anexo", "o seu anexo chegou",
+    ["Olá, tudo bem?", "The file is not attached", "Não recebi o contrato anexo", "Não recebi o anexo",
+     "Veio sem anexo", "Não consegui abrir o anexo", "o seu anexo chegou",
      "teu anexo abriu",
      "O anexo que você mandou", "no prédio anexo ao nosso", "There was no attachment", "Your attachment did not open",
      "without attachments", "I am very attached to this idea", "the attachment you sent", "strings attached",
