@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crmmail import __version__, i18n
+from crmmail import __version__, i18n, shell_compose
 from crmmail.errors import CrmMailError
 from crmmail.i18n import N_, _
 
@@ -150,6 +150,7 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     remove = commands.add_parser("disconnect", parents=[again], help=_("forget a mailbox and its session"))
     remove.add_argument("name", help=_("the mailbox's short name"))
     commands.add_parser("keys", parents=[again], help=_("list the keys"))
+    shell_compose.add_parsers(commands, again)
 
 
 def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser], again: argparse.ArgumentParser) -> None:
@@ -179,6 +180,9 @@ def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     choice = outbox.add_mutually_exclusive_group()
     choice.add_argument("--retry", type=int, metavar="ACT", help=_("try a refused one again"))
     choice.add_argument("--discard", type=int, metavar="ACT", help=_("give a refused one up"))
+    choice.add_argument("--cancel", type=int, metavar="N", help=_("do not send a message: it is a draft again"))
+    choice.add_argument("--resend", type=int, metavar="N", help=_("queue a message again that failed"))
+    choice.add_argument("--mark-sent", type=int, metavar="N", help=_("a message did go out"))
 
 
 def _add_verbs(commands: argparse._SubParsersAction[argparse.ArgumentParser], again: argparse.ArgumentParser) -> None:

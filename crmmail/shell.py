@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, i18n, mailboxes, model
+from crmmail import config, i18n, mailboxes, model, shell_compose
 from crmmail.errors import CrmMailError, ProfileBusy, SettingsError
 from crmmail.i18n import _, ngettext
 from crmmail.ops import Verb
@@ -48,6 +48,10 @@ def run(options: argparse.Namespace) -> int:
             return _show(place, settings, options)
         case "outbox":
             return _outbox(place, settings, options)
+        case "compose":
+            return shell_compose.compose(place, settings, options)
+        case "send":
+            return _send(place, settings, options)
         case "undo" | "redo":
             return _undo(place, settings, options)
         case verb:
@@ -368,12 +372,27 @@ def _outbox(place: config.Profile, settings: config.Settings, options: argparse.
                 )
             (store.retry if options.retry is not None else store.discard)(act)
         return 0
+    if any(answer is not None for answer in (options.cancel, options.resend, options.mark_sent)):
+        with opened(place, settings) as store:
+            shell_compose.answer(store, options)
+        return 0
     with read(place, settings) as store:
-        waiting = store.outbox()
+        waiting, leaving = store.outbox(), store.outgoing()
     if options.json:
-        return _print_json([_op_json(op) for op in waiting])
+        return _print_json([*map(_op_json, waiting), *map(shell_compose.outgoing_json, leaving)])
     for op in waiting:
         print(f"{op.act}\t{op.mailbox}\t{op.kind}\t{op.state}\t{op.error}")
+    for one in leaving:
+        print(shell_compose.outgoing_line(one))
+    return 0
+
+
+def _send(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    with opened(place, settings) as store:
+        queued = shell_compose.send(store, settings, options)
+    if options.json:
+        return _print_json(shell_compose.outgoing_json(queued))
+    _say(_("Queued as #{number}. The next synchronisation sends it.").format(number=queued.id))
     return 0
 
 

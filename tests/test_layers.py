@@ -17,7 +17,7 @@ LEVELS = {
     "ops": 1, "mail": 1, "tui.format": 1,
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,
-    "mailboxes": 4, "shell": 4, "cli": 4, "demo": 4, "tui": 4, "__main__": 4,
+    "mailboxes": 4, "shell": 4, "shell_compose": 4, "cli": 4, "demo": 4, "tui": 4, "__main__": 4,
     "sandbox": 5,
 }  # fmt: skip
 WIRING = {"cli", "shell", "mailboxes", "demo", "__main__", "tui.app"}

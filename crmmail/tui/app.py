@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -26,7 +26,7 @@ from textual.widgets import Input
 from crmmail import config, i18n
 from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
-from crmmail.model import Change, Mailbox
+from crmmail.model import Change, Draft, Mailbox
 from crmmail.tui import keymap, words
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
@@ -50,6 +50,15 @@ class Engine(Protocol):
     def resume(self, mailbox_id: str | None = None) -> None: ...
     def scope_wanted(self, mailbox_id: str) -> str: ...
     def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the program is opened for: a message to write, what to say about it, files to attach."""
+
+    draft: Draft
+    notice: str = ""
+    attach: tuple[Path, ...] = ()
 
 
 class Doorbell(Message, bubble=False):
@@ -78,8 +87,10 @@ class CrmMail(App[None]):
         place: config.Profile | None = None,
         clock: Callable[[], float] = time.time,
         readonly: bool = False,
+        opening: Opening | None = None,
     ) -> None:
         super().__init__()
+        self.opening = opening
         self.store = store
         self.settings = settings
         self.place = place
@@ -131,6 +142,9 @@ class CrmMail(App[None]):
         trouble = keymap.problems(self.settings.key_preset, self.settings.keys)
         if trouble:
             self.main.say(trouble[0], words.WARN, "help")
+        if self.opening is not None:
+            opening = self.opening
+            self.main.write(opening.draft, notice=opening.notice, attach=opening.attach, keep=True)
         if not self.is_headless:
             threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
 
@@ -280,8 +294,20 @@ class CrmMail(App[None]):
         self._close_messages_no_wait()
 
 
-def start(place: config.Profile, settings: config.Settings, *, lang: str = "") -> int:
-    """Open a profile in the interface and stay until the user leaves. Returns the exit code."""
+def start(
+    place: config.Profile,
+    settings: config.Settings,
+    *,
+    lang: str = "",
+    draft: Draft | None = None,
+    notice: str = "",
+    attach: tuple[Path, ...] = (),
+) -> int:
+    """Open a profile in the interface and stay until the user leaves. Returns the exit code.
+
+    `draft`: begin in the composer, saying `notice`, the files of `attach` taken in. Raises ProfileBusy then, for
+    what is written must be kept.
+    """
     from crmmail import mailboxes
     from crmmail.store import Store
 
@@ -291,12 +317,22 @@ def start(place: config.Profile, settings: config.Settings, *, lang: str = "") -
         store = Store.open(place.data_dir)
         mailboxes.register(store, settings)
     except ProfileBusy:
+        if draft is not None:
+            raise
         store, readonly = Store.open(place.data_dir, readonly=True), True
+    opening = Opening(draft, notice, attach) if draft is not None else None
     with contextlib.closing(store):
-        return run(store, settings, place=place, readonly=readonly)
+        return run(store, settings, place=place, readonly=readonly, opening=opening)
 
 
-def run(store: Store, settings: config.Settings, *, place: config.Profile | None = None, readonly: bool = False) -> int:
+def run(
+    store: Store,
+    settings: config.Settings,
+    *,
+    place: config.Profile | None = None,
+    readonly: bool = False,
+    opening: Opening | None = None,
+) -> int:
     """Run the interface on an open store, with an engine of its own unless it is only for reading."""
 
     def engine() -> Engine:
@@ -307,7 +343,7 @@ def run(store: Store, settings: config.Settings, *, place: config.Profile | None
         return SyncEngine(store, mailboxes.connector(place, settings))
 
     builder = engine if place is not None and not readonly else None
-    app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly)
+    app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly, opening=opening)
     app.run(mouse=settings.mouse)
     return app.return_code or 0
 

@@ -5,8 +5,9 @@ It covers the main screen; keys typed in its fields are text and nothing else. C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events, on
@@ -48,7 +49,15 @@ class ComposeScreen(Sending, Inserting, Composer):
     """Writes one draft. Dismissed with an `Outcome`."""
 
     def __init__(
-        self, store: Store, keymap: Keymap, draft: Draft, *, clock: Callable[[], float], notice: str = ""
+        self,
+        store: Store,
+        keymap: Keymap,
+        draft: Draft,
+        *,
+        clock: Callable[[], float],
+        notice: str = "",
+        attach: Sequence[Path] = (),
+        keep: bool = False,
     ) -> None:
         super().__init__()
         self.store, self.keymap, self.clock = store, keymap, clock
@@ -68,6 +77,8 @@ class ComposeScreen(Sending, Inserting, Composer):
         self.offers = Suggestions(id="offers")
         self.cleared: Draft | None = None
         self._opening = notice
+        self._to_attach = list(attach)
+        self._keep = keep  # what it was opened with is worth a draft, also unchanged
 
     def _complete(self, text: str) -> list[Address]:
         try:
@@ -107,12 +118,19 @@ class ComposeScreen(Sending, Inserting, Composer):
         self.files.key = self.keymap.first("compose_attach")
         self.sender.missing = self._missing()
         self.show_draft(self.draft)
-        self.begun = replace(self.written(), enclosures=self.draft.enclosures)
+        self.begun = _emptied(self.written()) if self._keep else self.written()
         (self.body if self.draft.to or self.draft.bcc or self.draft.cc else self.fields["to"]).focus()
         if self._opening:
             self.say(self._opening, words.WARN)
         elif self.sender.identity is None:
             self.say(self.sender.missing, words.WARN)
+
+        self.attach_next()
+
+    def attach_next(self) -> None:
+        """The files the composer was opened with, one after the other."""
+        if self._to_attach:
+            self.attach(self._to_attach.pop(0))
 
     def _missing(self) -> str:
         if not self.boxes:
@@ -219,7 +237,7 @@ class ComposeScreen(Sending, Inserting, Composer):
         first = self._save_timer is None
         self.changed()
         if first:
-            self.renew()
+            self.call_after_refresh(self.renew)
 
     @on(Sender.Changed)
     def _other_sender(self) -> None:

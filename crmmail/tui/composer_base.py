@@ -121,6 +121,10 @@ class Composer(Keyboard, Screen[Outcome]):
         """Fill the fields."""
         raise NotImplementedError
 
+    def attach_next(self) -> None:
+        """Take in the next of the files that wait."""
+        raise NotImplementedError
+
     def written(self) -> Draft:
         """The draft as the screen shows it."""
         chosen = self.sender.identity

@@ -10,7 +10,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
-from crmmail.i18n import _, ngettext
+from crmmail.i18n import _, ngettext, pgettext
 from crmmail.mail.recipients import typed
 from crmmail.mail.text import clean_line
 from crmmail.model import Enclosure, Identity
@@ -188,7 +188,8 @@ class Files(Painted, can_focus=True):
 
     def spans(self, width: int) -> Sequence[Sequence[Span]]:
         """The field's name, the files with their sizes, the sum at the right of the first line."""
-        label = f" {_('Attachments')}  "
+        name = pgettext("field", "Attachments")  # Portuguese: what to do there, not what is there
+        label = f" {name}  "
         right = self._sum()
         room = width - format.width(right[0][0]) - 1
         lines: list[list[Span]] = [[(label, "label", "")]]

@@ -58,6 +58,7 @@ class Inserting(Composer):
         self.weigh()
         self.say(_("{name} is attached").format(name=format.clean(name)))
         self.changed()
+        self.attach_next()
 
     @on(Files.Removed)
     def _removed(self, event: Files.Removed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from textual.timer import Timer
 
@@ -29,11 +30,13 @@ class Writing(Reading, Acts, Telling, Going):
 
     # --- opening the composer
 
-    def write(self, draft: Draft, *, notice: str = "") -> None:
-        """Open the composer on a draft."""
+    def write(self, draft: Draft, *, notice: str = "", attach: tuple[Path, ...] = (), keep: bool = False) -> None:
+        """Open the composer on a draft, and take the files of `attach` in. `keep` it even when nothing is changed."""
         from crmmail.tui.compose import ComposeScreen
 
-        screen = ComposeScreen(self.store, self.keymap, draft, clock=self.clock, notice=notice)
+        screen = ComposeScreen(
+            self.store, self.keymap, draft, clock=self.clock, notice=notice, attach=attach, keep=keep
+        )
         self.app.push_screen(screen, self.wrote)
 
     def wrote(self, outcome: Outcome | None) -> None:
