@@ -119,7 +119,8 @@ def collect(connection: sqlite3.Connection) -> int:
     needed: set[str] = set()
     texts = connection.execute(
         "SELECT CAST(content AS BLOB) FROM draft "
-        "UNION ALL SELECT CAST(other AS BLOB) FROM draft_turn WHERE other != '' UNION ALL SELECT content FROM quarantine WHERE source = 'draft' AND at > unixepoch() - 7776000"
+        "UNION ALL SELECT CAST(other AS BLOB) FROM draft_turn WHERE other != '' "
+        "UNION ALL SELECT content FROM quarantine WHERE source = 'draft' AND at > unixepoch() - 7776000"
     )
     for (text,) in texts.fetchall():
         digests = _digests(text)

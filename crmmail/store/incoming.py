@@ -30,6 +30,7 @@ class Prepared:
     recipients: str
     snippet: str
     message_id: str
+    remote_thread: str
     has_attachments: bool
     size: int
     raw: bytes | None
@@ -57,6 +58,7 @@ def prepare(mailbox: str, incoming: Incoming) -> Prepared:
         recipients=codec.storable(_names(known.to + known.cc)),
         snippet=codec.storable((parsed.snippet if parsed else "") or incoming.snippet),
         message_id=codec.storable(known.message_id),
+        remote_thread=codec.storable(incoming.remote_thread),
         has_attachments=attachments,
         size=min(max(incoming.size or (parsed.size if parsed else 0), 0), _INT64),
         raw=None if incoming.raw is None else zlib.compress(incoming.raw, 6),

@@ -193,7 +193,8 @@ class Ingest:
         base = codec.state_text(item.state)
         self._connection.execute(
             "INSERT INTO message(id, mailbox, remote_id, thread, subject, sender, sender_email, recipients, snippet, "
-            "received_ms, has_attachments, size, whole, base, message_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "received_ms, has_attachments, size, whole, base, message_id, remote_thread) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 number,
                 self._mailbox,
@@ -210,6 +211,7 @@ class Ingest:
                 item.raw is not None,
                 base,
                 item.message_id,
+                item.remote_thread,
             ),
         )
         self._connection.execute(

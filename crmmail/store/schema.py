@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 2
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -109,9 +109,13 @@ def _add_people(database: Any) -> None:
         database.conn.execute(statement.replace("cache.", "main."))
 
 
+def _add_remote_thread(database: Any) -> None:
+    database.conn.execute("ALTER TABLE message ADD COLUMN remote_thread TEXT NOT NULL DEFAULT ''")
+
+
 # Version it starts from → the step that leads to the next one.
 DESK_STEPS: Mapping[int, Step] = {1: _add_writing}
-CACHE_STEPS: Mapping[int, Step] = {1: _add_people}
+CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread}
 
 CACHE = """
 CREATE TABLE cache.mailbox (
@@ -167,6 +171,7 @@ CREATE TABLE cache.message (
     shown TEXT,
     message_id TEXT NOT NULL,
     counted INTEGER NOT NULL DEFAULT 0,      -- for the completion of recipients
+    remote_thread TEXT NOT NULL DEFAULT '',  -- the server's own id of its conversation: a reply must name it
     UNIQUE (mailbox, remote_id)
 );
 CREATE INDEX cache.message_thread ON message(thread, id);

@@ -327,6 +327,12 @@ class Store(Writing):
         found: tuple[str, str] | None = self._read(lambda connection: connection.execute(query, (number,)).fetchone())
         return found
 
+    def remote_thread(self, number: int, mailbox: str) -> str:
+        """The server's id of a message's conversation, where it lies in `mailbox`; '' in any other."""
+        query = "SELECT remote_thread FROM message WHERE id = ? AND mailbox = ?"
+        found = self._read(lambda connection: connection.execute(query, (number, mailbox)).fetchone())
+        return str(found[0]) if found else ""
+
     def find(self, mailbox: str, remote_id: str) -> int | None:
         """The local id of a server's message."""
         found = self._read(lambda connection: outbox.local_ids(connection, [(mailbox, codec.storable(remote_id))]))
