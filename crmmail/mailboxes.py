@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from crmmail.store import Store
 
 CAPABILITIES = {
-    "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True),
+    "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True, send=True),
     # No favorites on Outlook: the product this one replaces has none there, and Outlook's flag is a task, not a star.
-    "outlook": Capabilities(labels=False, favorites=False, archive=True, trash=True, delete_forever=True),
+    "outlook": Capabilities(labels=False, favorites=False, archive=True, trash=True, delete_forever=True, send=True),
 }
 
 

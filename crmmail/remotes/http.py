@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmmail import __version__
-from crmmail.errors import CrmMailError, Offline, RemoteError, SettingsError, Transient
+from crmmail.errors import CrmMailError, Offline, Rejected, RemoteError, SettingsError, Transient
 from crmmail.i18n import _
 from crmmail.remotes import refusals
 
@@ -254,10 +254,10 @@ class Wire:
         try:
             wanted, ours = httpx.URL(url), httpx.URL(self._base)
         except httpx.InvalidURL as error:
-            raise Transient(_("The server's answer was cut off or makes no sense.")) from error
+            raise Rejected(_("The server's answer was cut off or makes no sense.")) from error
         near = wanted.host in _LOOPBACK and ours.host in _LOOPBACK
-        if wanted.userinfo or not wanted.host or not (wanted.scheme == "https" or near):
-            raise Transient(
+        if wanted.userinfo or not wanted.host or not (wanted.scheme == "https" or (wanted.scheme == "http" and near)):
+            raise Rejected(
                 _("The server pointed to another one, {host}; it was not followed.").format(host=wanted.host[:100])
             )
         return url

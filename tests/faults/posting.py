@@ -14,10 +14,15 @@ WAITING = (SendState.HELD, SendState.QUEUED, SendState.SENDING)
 OPEN = (*WAITING, SendState.UNKNOWN, SendState.ACCEPTED)
 
 
-def raw(world: World, number: int, *, token: str = "", size: int = 0, to: str = "") -> bytes:
+def raw(world: World, number: int, **options: Any) -> bytes:
+    """The message `number` of a world's own address."""
+    return letter(world.address, number, **options)
+
+
+def letter(address: str, number: int, *, token: str = "", size: int = 0, to: str = "") -> bytes:
     """The message `number` as it is queued, with a file of `size` bytes when that is not 0."""
     head = (
-        f"From: Me <{world.address}>\r\nTo: {to or f'friend{number}@example.net'}\r\n"
+        f"From: Me <{address}>\r\nTo: {to or f'friend{number}@example.net'}\r\n"
         f"Subject: {SECRET} outgoing {number}\r\nMessage-ID: <out{number}@example.com>\r\n"
         f"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nX-Crmmail-Id: {token or f'token-{number}'}\r\n"
         f"MIME-Version: 1.0\r\n"

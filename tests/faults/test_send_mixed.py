@@ -15,7 +15,6 @@ import pytest
 
 from crmmail.model import Outgoing, SendState
 from crmmail.sandbox import Limits, Sandbox, User
-from tests.faults import world as worlds
 from tests.faults.posting import OPEN, deliveries, drafts, queue, state
 from tests.faults.world import PROVIDERS, World
 
@@ -166,6 +165,6 @@ def test_no_message_is_sent_twice_or_lost_and_what_is_undecided_is_told(
             office.faults.clear()
             office.ledger.clear()
             del office.users[address]
-    print(f"{provider} {part}: {dict(told)}")  # noqa: T201
+    print(f"{provider} {part}: {dict(told)}")
     assert told
     assert not office.ledger.failures

@@ -1,0 +1,171 @@
+"""Row K01: ended at every numbered step of sending, the next process delivers each message once and loses none.
+
+`CRMMAIL_KILLS` sets how many steps are tried for each provider (0: every one; not set: the first of each kind).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from crmmail.model import SendState
+from crmmail.sandbox import Sandbox, User, mime
+from crmmail.store import Store
+from tests.faults.poster import SIZES
+from tests.faults.posting import content
+from tests.faults.world import PROVIDERS, SCOPES
+
+KILLS = os.environ.get("CRMMAIL_KILLS", "")
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Case:
+    """A mailbox of its own and the process that sends from it."""
+
+    sandbox: Sandbox
+    provider: str
+    directory: Path
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True)
+        self.address = f"{self.directory.name}@example.com"
+        self.sandbox.add_user(User(self.address, self.provider))
+        self.server = self.sandbox.users[self.address].mailbox
+        self.token = self.sandbox.grants.issue(self.address, SCOPES[self.provider], lifetime=1e9)
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.faults.poster", str(self.directory), self.provider]
+        return subprocess.Popen(
+            [*command, self.sandbox.http_url, self.token, self.address],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, **environment: str) -> int:
+        """Run to the end, whichever; the return code (negative: the signal)."""
+        process = self.start(**environment)
+        output, _ = process.communicate(timeout=120)
+        if process.returncode > 0:
+            raise AssertionError(output.decode()[-2000:])
+        return process.returncode
+
+    def judge(self) -> None:
+        """Go on to the end: each message went out once, whole, and is seen; nothing is left among the drafts."""
+        assert self.run() == 0
+        arrived = Counter(to for entry in self.sandbox.ledger.sends(self.address) for to in entry.detail["recipients"])
+        assert arrived == {f"friend{number}@example.net": 1 for number in range(len(SIZES))}
+        with Store.open(self.directory / "store") as store:
+            assert [one.state for one in store.outgoing()] == [SendState.SEEN] * len(SIZES)
+            assert store.drafts() == []
+        left = [message for message in self.server.messages.values() if "DRAFT" in message.labels]
+        assert left == []
+        files = [
+            leaf.content
+            for message in self.server.messages.values()
+            for leaf in mime.leaves(mime.parse(message.raw))
+            if leaf.attached
+        ]
+        assert files == [content(size) for size in SIZES if size]
+
+    def rests(self) -> None:
+        """Once more changes nothing there."""
+        writes = len(self.sandbox.ledger.accepted(self.address))
+        assert self.run() == 0
+        assert len(self.sandbox.ledger.accepted(self.address)) == writes
+
+
+@dataclass
+class Calm:
+    """The steps of sending, by name and pass, when nobody interferes; and how long it takes."""
+
+    steps: list[str]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def calm(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calm]:
+    found = {}
+    for provider in PROVIDERS:
+        case = Case(sandbox, provider, tmp_path_factory.mktemp("calm") / f"calm-{provider}")
+        log = case.directory / "points"
+        started = time.monotonic()
+        assert case.run(CRMMAIL_FAULT_LOG=str(log)) == 0
+        seconds = time.monotonic() - started
+        passed: Counter[str] = Counter()
+        steps = []
+        for name in log.read_text().split():
+            passed[name] += 1
+            if name.startswith(("send.", "store.queued", "store.claimed", "store.noted", "store.draft")):
+                steps.append(f"{name}:{passed[name]}")
+        case.judge()
+        found[provider] = Calm(steps, seconds)
+    return found
+
+
+def chosen(steps: list[str]) -> list[str]:
+    """Every step, some of them, or the first of each kind and the large message's."""
+    if KILLS:
+        count = int(KILLS) or len(steps)
+        return sorted(set(steps[:: max(1, len(steps) // count)]))
+    return [step for step in steps if step.endswith(":1")] + ["send.draft_saved:3", "send.after_send:3"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_k01_killed_at_a_numbered_step_each_message_goes_out_once(
+    sandbox: Sandbox, calm: dict[str, Calm], tmp_path: Path, provider: str
+) -> None:
+    steps = calm[provider].steps
+    assert {"send.claimed:1", "send.draft_saved:1", "send.before_send:1", "send.after_send:1"} < set(steps)
+    for step in chosen(steps):
+        case = Case(sandbox, provider, tmp_path / f"{provider}-{step.replace(':', '-').replace('_', '-')}")
+        assert case.run(CRMMAIL_FAULT_AT=step) == -signal.SIGKILL, step
+        case.judge()
+        if step.startswith("send.after"):
+            case.rests()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_k01_killed_again_and_again_each_message_goes_out_once(
+    sandbox: Sandbox, calm: dict[str, Calm], tmp_path: Path, provider: str
+) -> None:
+    case = Case(sandbox, provider, tmp_path / f"{provider}-again")
+    for step in ("send.after_send:1", "send.draft_saved:1", "send.looked:1", "send.noted:1", "send.before_send:1"):
+        if case.run(CRMMAIL_FAULT_AT=step) == 0:
+            break
+    case.judge()
+    case.rests()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_k01_killed_at_random_moments_of_sending(
+    sandbox: Sandbox, calm: dict[str, Calm], tmp_path: Path, provider: str
+) -> None:
+    rng = random.Random(os.environ.get("CRMMAIL_SEED", "4"))
+    for number in range(int(KILLS or 6) or 100):
+        case = Case(sandbox, provider, tmp_path / f"{provider}-moment-{number}")
+        process = case.start()
+        try:
+            process.wait(rng.uniform(0.3, 1.0) * calm[provider].seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+        case.judge()
