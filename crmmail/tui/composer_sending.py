@@ -125,7 +125,11 @@ class Sending(Composer):
 
         token = uuid.uuid4().hex
         message_id = compose.new_message_id(identity.address.email, token)
-        saved = replace(saved, mailbox=identity.mailbox, sender=identity.address.email)
+        # The server's conversation exists in one mailbox only: an answer from another starts its own there.
+        thread = saved.remote_thread if identity.mailbox == saved.mailbox else ""
+        if saved.parent:
+            thread = self.store.remote_thread(saved.parent, identity.mailbox)
+        saved = replace(saved, mailbox=identity.mailbox, sender=identity.address.email, remote_thread=thread)
         if not saved.mailbox:
             raise DraftError(_("No mailbox is connected to send from."))
         mime = compose.build(

@@ -12,8 +12,8 @@ from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.mail import reply
 from crmmail.mail.reply import Kind
-from crmmail.model import Draft, Message, Outgoing, Role, SendState
-from crmmail.tui import words
+from crmmail.model import Change, Draft, Message, Outgoing, Role, SendState
+from crmmail.tui import outgoing_lines, words
 from crmmail.tui.acts import Acts
 from crmmail.tui.commands import READER
 from crmmail.tui.composer_base import Outcome
@@ -27,6 +27,7 @@ class Writing(Reading, Acts, Telling, Going):
 
     sent_last: tuple[Outgoing, float] | None = None  # and when: what `z` takes back until something else is done
     _countdown: Timer | None = None
+    _told: set[tuple[int, SendState]] = set()  # replaced, never changed in place
 
     # --- opening the composer
 
@@ -123,6 +124,7 @@ class Writing(Reading, Acts, Telling, Going):
                 selection=selection,
                 account=message.row.account,
             )
+            draft = replace(draft, remote_thread=self.store.remote_thread(message.row.id, draft.mailbox))
             if kind is Kind.FORWARD:
                 draft = self._carrying(replace(draft, text="\n") if whole else draft, raw, whole=whole)
             self.app.call_from_thread(self.write, draft)
@@ -290,8 +292,19 @@ class Writing(Reading, Acts, Telling, Going):
         self._stop_countdown()
         self.write(draft, notice=_("Brought back: nothing was sent."))
 
-    def tell_failures(self) -> None:
-        """A message that could not be sent is said, not left in the outbox."""
-        for one in self.store.outgoing([SendState.FAILED, SendState.UNKNOWN]):
-            sentence = one.error or _("Whether “{subject}” went out is not known.").format(subject=one.subject)
-            self.say(sentence, words.BAD, "go_outbox")
+    def tell(self, change: Change) -> None:
+        """A message that could not be sent is said, not left in the outbox; each once."""
+        super().tell(change)
+        if not change.outbox:
+            return
+        troubled = self.store.outgoing(outgoing_lines.NEEDS_USER)
+        fresh = [one for one in troubled if (one.id, one.state) not in self._told]
+        self._told = {(one.id, one.state) for one in troubled}
+        for one in fresh[-1:]:
+            about = (
+                _("Not sent: “{subject}”.")
+                if one.state is SendState.FAILED
+                else _("Unknown whether “{subject}” went out.")
+            )
+            subject = one.subject or _("(no subject)")
+            self.say(f"{about.format(subject=subject)} {one.error}".strip(), words.BAD, "go_outbox")

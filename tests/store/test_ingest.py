@@ -105,6 +105,13 @@ def test_bodies_come_later_and_are_then_whole(store: Store, heard: Heard) -> Non
     check(store)
 
 
+def test_the_servers_conversation_is_known_in_its_own_mailbox_only(store: Store) -> None:
+    store.ingest("work", page(replace(mail(1), remote_thread="18f0c1")))
+    number = store.find("work", "m1") or 0
+    assert store.remote_thread(number, "work") == "18f0c1"
+    assert store.remote_thread(number, "elsewhere") == ""
+
+
 def test_a_body_that_comes_after_its_message_was_removed_makes_no_message(store: Store) -> None:
     store.ingest("work", Page("c1", removals=("gone",)))
     store.ingest("work", Page("c1", (Incoming("gone", None, 0, raw=b"Subject: late\r\n\r\nbody"),)))
