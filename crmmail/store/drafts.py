@@ -400,6 +400,9 @@ def adopt(
     """
     for _enclosure, blob in files:
         blobs.put(connection, blob)
+    query = "SELECT remote_thread FROM message WHERE mailbox = ? AND remote_id = ?"
+    thread = connection.execute(query, (fresh.mailbox, message)).fetchone()
+    fresh = replace(fresh, remote_thread=thread[0] if thread else "")
     found = rows(connection, "mailbox = ? AND remote_message = ? AND state = 'open'", (fresh.mailbox, message))
     ours = found[0] if found else None
     if ours is not None and ours.remote_digest in ("", digest):
