@@ -111,6 +111,7 @@ class Sender(Protocol):
     No call is repeated by itself except where making it twice changes nothing: whoever gets no answer looks first.
     """
 
+    capabilities: Capabilities
     limit_bytes: int
     """The largest message, as bytes of MIME, that the provider takes."""
     settle_seconds: float

@@ -79,6 +79,8 @@ class Sending:
 
     def step(self, interrupted: Callable[[], bool] = lambda: False) -> int:
         """Send what is due; how many were. Raises what concerns the whole mailbox, after writing down what is known."""
+        if not self._remote.capabilities.send:
+            return 0
         self._read_identities()
         self._recover()
         sent = 0
@@ -93,14 +95,15 @@ class Sending:
                 self._see(outgoing)
         return sent
 
-    def wait(self) -> float | None:
-        """Seconds until something of ours is due; None when nothing is."""
+    def wait(self) -> float:
+        """Seconds until something of ours is due; infinite when nothing is."""
+        if not self._remote.capabilities.send:
+            return math.inf
         waiting = self._mine(SendState.HELD, SendState.QUEUED, SendState.UNKNOWN)
         moments = [outgoing.not_before for outgoing in waiting]
         moments = [max(moment, self._closed_until) for moment in moments]
         moments += [self._due.get(outgoing.id, 0.0) for outgoing in self._mine(SendState.ACCEPTED)]
-        soonest = min(moments, default=math.inf)
-        return None if soonest == math.inf else max(0.0, soonest - self._clock())
+        return max(0.0, min(moments, default=math.inf) - self._clock())
 
     def _mine(self, *states: SendState) -> list[Outgoing]:
         return [outgoing for outgoing in self._store.outgoing(states) if outgoing.mailbox == self._mailbox]
@@ -332,7 +335,11 @@ class Sending:
         self._identities_at = now
         try:
             self._store.set_identities(self._mailbox, self._remote.identities())
-        except RemoteError as error:  # the addresses known so far go on being used
+        except RemoteError as error:
+            if isinstance(error, Transient | AuthRequired):
+                self._identities_at = None
+                raise
+            # The addresses known so far go on being used.
             log.info("%s: identities not read: %s (%s)", self._mailbox, type(error).__name__, error.status)
 
 

@@ -7,7 +7,6 @@ thing. Whatever happens ends in an `Outcome` and a `Status` that was true when i
 from __future__ import annotations
 
 import logging
-import math
 import random
 import re
 import time
@@ -206,8 +205,7 @@ class RemoteSync:
         pushed = self._pusher.push(self._stopping)
         work.pushed += pushed.done
         work.rejected += pushed.rejected
-        if self._remote.capabilities.send:
-            work.pushed += self._sending.step(self._stopping)
+        work.pushed += self._sending.step(self._stopping)
 
     # Pull
 
@@ -306,13 +304,8 @@ class RemoteSync:
         self._say(phase, sentence, next_step, missing=missing)
         self._schedule_repair(bool(missing) and not waiting and not more)
         wait = 0.0 if more else self._pace.shortest if missing or waiting else self._pace.interval
-        wait = min(wait, self._until_sending())
+        wait = min(wait, self._sending.wait())
         return self._outcome(work, phase, wait, more, sentence, next_step, self._consent)
-
-    def _until_sending(self) -> float:
-        """Seconds until a message of the outbox is due."""
-        due = self._sending.wait() if self._remote.capabilities.send else None
-        return math.inf if due is None else due
 
     def _verdict(self, waiting: int, missing: dict[str, int], more: bool) -> tuple[Phase, str, str]:
         if self._consent is not None:

@@ -160,7 +160,7 @@ def test_k01_killed_at_random_moments_of_sending(
     sandbox: Sandbox, calm: dict[str, Calm], tmp_path: Path, provider: str
 ) -> None:
     rng = random.Random(os.environ.get("CRMMAIL_SEED", "4"))
-    for number in range(int(KILLS or 6) or 100):
+    for number in range(int(KILLS or 3) or 100):
         case = Case(sandbox, provider, tmp_path / f"{provider}-moment-{number}")
         process = case.start()
         try:
