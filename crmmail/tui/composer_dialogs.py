@@ -19,7 +19,7 @@ from crmmail.tui import format
 from crmmail.tui.dialogs import Button, Choices, Dialog
 
 _TIME = re.compile(r"(?:(\d{1,2})[/.](\d{1,2})(?:[/.](\d{4}))?\s+)?(\d{1,2})(?:[:h](\d{2})?)?")
-_SPAN = re.compile(r"\+?\s*(\d{1,3})\s*(min|m|h|d)")
+_SPAN = re.compile(r"\+\s*(\d{1,3})\s*(min|m|h|d)|(\d{1,3})\s*(min|d)")  # 8h is eight o'clock
 ENTRIES = 400  # of a folder, at most
 
 
@@ -84,8 +84,8 @@ def moment(text: str, now: datetime) -> datetime | None:
     """The time `text` means: 17:30, 8h, 24/11 9:00, +2h, 45min. Always ahead of `now`; None where it means none."""
     text = text.strip().lower()
     if span := _SPAN.fullmatch(text):
-        unit = {"h": "hours", "d": "days"}.get(span[2], "minutes")
-        return now + timedelta(**{unit: int(span[1])})
+        unit = {"h": "hours", "d": "days"}.get(span[2] or span[4], "minutes")
+        return now + timedelta(**{unit: int(span[1] or span[3])})
     found = _TIME.fullmatch(text)
     if not found or (":" not in text and "h" not in text):
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.model import Outgoing, SendState
@@ -31,7 +33,7 @@ def state(one: Outgoing, now: float) -> str:
     match one.state:
         case SendState.HELD | SendState.QUEUED if one.not_before > now:
             if one.not_before - now < 90:
-                return _("goes in {seconds} s").format(seconds=int(one.not_before - now) + 1)
+                return _("goes in {seconds} s").format(seconds=math.ceil(one.not_before - now))
             return _("goes {time}").format(time=words.moment(one.not_before))
         case SendState.HELD | SendState.QUEUED:
             return _("queued")

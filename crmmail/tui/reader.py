@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
+from textual.selection import Selection
 from textual.strip import Strip
 
 from crmmail.i18n import _
@@ -34,6 +36,12 @@ PARTS = (
     "attachment",
 )
 TEXT_WIDTH = 100  # longer lines are hard to read
+
+
+def _marked(strip: Strip, start: int, end: int) -> Strip:
+    """`strip` with the cells from `start` to `end` as selected."""
+    before, inside, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end)
+    return Strip.join([before, inside.apply_style(Style(reverse=True)), after])
 
 
 class Reader(PaintedScroll, can_focus=False):
@@ -124,7 +132,22 @@ class Reader(PaintedScroll, can_focus=False):
         if index >= len(self._lines):
             return self._nothing(y, width) if self.message is None else Strip.blank(width, base)
         segments = [Segment(text, self.ink(part)) for text, part in self._lines[index].spans]
-        return Strip([Segment(" ", base), *segments]).adjust_cell_length(width, base)
+        strip = Strip([Segment(" ", base), *segments]).adjust_cell_length(width, base)
+        selection = self.text_selection
+        span = selection.get_span(index) if selection is not None else None
+        if span is not None:
+            start, end = (format.width(self._plain(index)[:at]) if at > 0 else at for at in span)
+            strip = _marked(strip, start, width if end < 0 else end)
+        return strip.apply_offsets(0, index)
+
+    def _plain(self, index: int) -> str:
+        return " " + "".join(text for text, _part in self._lines[index].spans)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text: what a reply quotes, what is copied."""
+        lines = "\n".join(self._plain(index).rstrip() for index in range(len(self._lines)))
+        text = selection.extract(lines)
+        return "\n".join(line.removeprefix(" ") for line in text.split("\n")), "\n"
 
     def _nothing(self, y: int, width: int) -> Strip:
         """The wide layout before anything is opened."""

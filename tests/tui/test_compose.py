@@ -487,6 +487,22 @@ async def test_reply_goes_to_the_sender_quotes_the_text_and_threads(post, clock)
         assert b"References: <0@acme.example>" in mime
 
 
+async def test_a_reply_quotes_what_is_selected_in_the_reader(post, clock):
+    app = app_on(post, clock)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("enter")
+        await until(pilot, lambda: "this is message 0." in shown(app))
+        lines = [line.text for line in app.screen._compositor.render_strips()]
+        y = next(at for at, line in enumerate(lines) if "this is message 0." in line)
+        x = lines[y].index("message 0.")
+        await pilot.mouse_down(offset=(x, y))
+        await pilot.hover(offset=(x + 9, y))
+        await pilot.mouse_up(offset=(x + 9, y))
+        await pilot.press("r")
+        screen = await composer(pilot)
+        assert [line for line in screen.body.text.split("\n") if line.startswith(">")] == ["> message 0."]
+
+
 @pytest.mark.parametrize("way", ["a", "R", "menu"])
 async def test_reply_all_takes_everybody_but_ourselves(post, clock, way):
     content = raw(88).replace(b"To: me@gmail.example", b"To: me@example.com")
@@ -531,8 +547,10 @@ async def test_forward_carries_text_and_files_or_the_whole_message(post, clock):
         assert screen.body.text.strip() == ""
 
 
-async def test_a_mailbox_that_cannot_send_offers_no_writing(gmail, clock):
-    app = app_on(gmail, clock)
+async def test_a_mailbox_that_cannot_send_offers_no_writing(post, clock):
+    box = post.mailboxes()[0]
+    post.register(replace(box, capabilities=replace(box.capabilities, send=False)))
+    app = app_on(post, clock)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("c", "r", "a", "f")
         await settled(pilot)
