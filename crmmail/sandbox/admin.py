@@ -60,7 +60,12 @@ def mailbox_of(sandbox: Sandbox, request: Request) -> Mailbox:
 @lever
 def state(sandbox: Sandbox, _request: Request) -> Any:
     users = [{"address": u.address, "provider": u.provider, "name": u.name} for u in sandbox.users.values()]
-    return {"users": users, "clock": sandbox.clock(), "limits": asdict(sandbox.limits)}
+    return {"users": users, "clock": sandbox.clock(), "limits": limits_of(sandbox)}
+
+
+def limits_of(sandbox: Sandbox) -> dict[str, Any]:
+    """The limits as JSON can say them."""
+    return {name: sorted(v) if isinstance(v, frozenset) else v for name, v in asdict(sandbox.limits).items()}
 
 
 @lever
@@ -135,7 +140,7 @@ def set_limits(sandbox: Sandbox, request: Request) -> Any:
     for name, value in request.json().items():
         getattr(sandbox.limits, name)
         setattr(sandbox.limits, name, value)
-    return asdict(sandbox.limits)
+    return limits_of(sandbox)
 
 
 @lever

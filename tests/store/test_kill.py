@@ -42,7 +42,10 @@ def test_nothing_promised_is_lost_by_a_kill_at_any_moment(directory: Path) -> No
     random_ = random.Random(seed)
     acts: dict[int, str] = {}
     pages = promised = 0
-    for turn in range(KILLS):
+    # On a loaded machine a process may promise little before its end: go on until the kills had something to lose.
+    for turn in range(KILLS * 5):
+        if turn >= KILLS and promised > KILLS:
+            break
         told = killed(directory, random_.randrange(1 << 30), random_.random() * 0.15)
         for words in told:
             if words[:1] == ["act"] and len(words) == 3:
@@ -53,7 +56,7 @@ def test_nothing_promised_is_lost_by_a_kill_at_any_moment(directory: Path) -> No
         with Store.open(directory) as store:
             store.register(GMAIL)
             assert not store.notices
-            _holds(store, acts, pages, thorough=turn % CHECKED_EVERY == 0 or turn == KILLS - 1)
+            _holds(store, acts, pages, thorough=turn % CHECKED_EVERY == 0 or turn >= KILLS - 1)
             pages = int(store.cursor("work") or 0)
     assert promised > KILLS
 
