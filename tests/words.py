@@ -72,7 +72,7 @@ def missing(catalog: Catalog) -> list[str]:
 
 def main() -> int:
     catalog = translated()
-    catalog.update(extracted(), no_fuzzy_matching=True)
+    catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()
     PO.parent.mkdir(parents=True, exist_ok=True)
     with PO.open("wb") as file:
