@@ -160,3 +160,12 @@ class Rejected(RemoteError):
     ) -> None:
         super().__init__(sentence, next_step=next_step, title=title, status=status, reason=reason)
         self.gone = gone
+
+
+def places(error: BaseException, depth: int = 3) -> str:
+    """Where `error` came from, for the log: file and line, never the text, which may hold mail or a secret."""
+    import traceback
+    from pathlib import Path
+
+    frames = traceback.extract_tb(error.__traceback__)[-depth:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

@@ -27,8 +27,7 @@ def _names(text: str) -> frozenset[str]:
 
 _VOID = _names("area base br col embed hr img input link meta param source track wbr")
 _DROPPED = _names(
-    "head script style title textarea xmp iframe noembed noframes template svg math "
-    "select datalist map frameset"
+    "head script style title textarea xmp iframe noembed noframes template svg math select datalist map frameset"
 )
 _PARAGRAPHS = _names("p h1 h2 h3 h4 h5 h6 pre blockquote table ul ol dl form fieldset figure")
 _BLOCKS = _PARAGRAPHS | _names(

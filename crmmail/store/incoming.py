@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crmmail.errors import places
 from crmmail.model import Address, Body, Headers, Incoming, Parsed, State
 from crmmail.store import codec
 
@@ -74,8 +75,9 @@ def _read(incoming: Incoming) -> Parsed | None:
 
     try:
         return parse(incoming.raw)
-    except Exception:
-        logging.getLogger(__name__).exception("a message of %d bytes could not be parsed", len(incoming.raw))
+    except Exception as error:  # noqa: BLE001 - one unreadable message must not stop its page; it is kept raw
+        what = (len(incoming.raw), type(error).__name__, places(error))
+        logging.getLogger(__name__).error("a message of %d bytes could not be parsed: %s at %s", *what)
         return Parsed(incoming.headers or Headers(), Body("", flags=("unreadable",)), "", len(incoming.raw))
 
 

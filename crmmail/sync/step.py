@@ -10,15 +10,13 @@ import logging
 import random
 import re
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from crmmail.errors import CursorExpired, Offline, RemoteError, ScopeRequired, StoreError, Transient
+from crmmail.errors import CursorExpired, Offline, RemoteError, ScopeRequired, StoreError, Transient, places
 from crmmail.faultpoint import fault
 from crmmail.i18n import _, ngettext
 from crmmail.model import Page, Phase, Status
@@ -383,9 +381,7 @@ def note(mailbox: str, error: Exception, decision: Decision) -> None:
     if decision.expected:
         log.info("%s: %s%s, %s in %.1f s", mailbox, type(error).__name__, _code(error), decision.move, decision.wait)
         return
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
-    log.error("%s: unexpected %s at %s", mailbox, type(error).__name__, places)
+    log.error("%s: unexpected %s at %s", mailbox, type(error).__name__, places(error))
 
 
 def _code(error: Exception) -> str:

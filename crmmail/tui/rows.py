@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.style import Style
 
+from crmmail.i18n import _
 from crmmail.model import Row
 from crmmail.tui import format
 
@@ -68,7 +69,7 @@ def line(
     ]
     if columns.star:
         pieces.append((f"{STAR} " if row.starred else "  ", part("star")))
-    pieces.append((format.cells(format.clean(row.sender), columns.sender), who))
+    pieces.append((format.cells(format.clean(row.sender) or _("(no sender)"), columns.sender), who))
     pieces.append((f"{count:>3} ", part("count")))
     if columns.account:
         pieces.append((format.cells(format.clean(row.account), columns.account) + "  ", part("account")))
@@ -94,7 +95,7 @@ def _joined(pieces: list[tuple[str, Style]]) -> list[Segment]:
 
 def _words(row: Row, width: int, subject: Style, snippet: Style) -> list[tuple[str, Style]]:
     """Subject, then as much of the snippet as fits."""
-    title = format.clean(row.subject)
+    title = format.clean(row.subject) or _("(no subject)")
     used = format.width(title)
     if used + 6 > width or not row.snippet:
         return [(format.cells(title, width), subject)]
