@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -23,11 +23,12 @@ from crmmail.mail.text import clean_line
 from crmmail.model import Address, Change, Draft
 from crmmail.tui import commands, words
 from crmmail.tui.commands import COMPOSE, Command, Context, possible
-from crmmail.tui.composer_base import Composer, Desk, Outcome, content, sendable
+from crmmail.tui.composer_base import Desk, Outcome, content, sendable
 from crmmail.tui.composer_body import Body
 from crmmail.tui.composer_fields import Files, Line, Sender
 from crmmail.tui.composer_files import Inserting
 from crmmail.tui.composer_sending import Sending
+from crmmail.tui.composer_typing import Typing
 from crmmail.tui.dialogs import Button
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, Title, TitleLine
@@ -45,7 +46,7 @@ TITLES = {
 }
 
 
-class ComposeScreen(Sending, Inserting, Composer):
+class ComposeScreen(Typing, Sending, Inserting):
     """Writes one draft. Dismissed with an `Outcome`."""
 
     def __init__(
@@ -174,22 +175,6 @@ class ComposeScreen(Sending, Inserting, Composer):
     def context(self) -> Context:
         """Only the composer's commands."""
         return Context(pane=COMPOSE, cleared=self.cleared is not None)
-
-    async def press(self, event: events.Key) -> bool:
-        """Only keys that type nothing are commands here."""
-        if event.key == "escape" and sum(field.close_offers() for field in self.fields.values()):
-            return True
-        if len(event.key) == 1 or (event.is_printable and "alt" not in event.key and not event.key.startswith("f")):
-            return False
-        return await self._first_of(event.key)
-
-    async def _first_of(self, key: str) -> bool:
-        context = self.context()
-        for command in self.keymap.single.get(key, ()):
-            if COMPOSE in command.panes and possible(command, context):
-                await self.run_command(command.id)
-                return True
-        return False
 
     def hint(self, sentence: str) -> None:
         """Something in passing."""

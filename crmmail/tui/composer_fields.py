@@ -23,12 +23,12 @@ LINES = 4  # of attachments, at most
 class Line(Input):
     """One line of text; up and down lead to the fields around it."""
 
-    def on_key(self, event: events.Key) -> None:
-        """Enter goes on to the next field too."""
-        if event.key in ("down", "enter", "up"):
-            event.stop()
-            event.prevent_default()
-            self.screen.focus_previous() if event.key == "up" else self.screen.focus_next()
+    def take(self, event: events.Key) -> bool:
+        """Enter goes on to the next field too; whether the key meant something here."""
+        if event.key not in ("down", "enter", "up"):
+            return False
+        self.screen.focus_previous() if event.key == "up" else self.screen.focus_next()
+        return True
 
     def on_paste(self, event: events.Paste) -> None:
         """What is pasted becomes one line."""
@@ -81,18 +81,18 @@ class Sender(Painted, can_focus=True):
         """Which one it is."""
         return self.identities.index(self.identity) if self.identity in self.identities else 0
 
-    def on_key(self, event: events.Key) -> None:
-        """Change it by keys."""
+    def take(self, event: events.Key) -> bool:
+        """Change it by keys; whether the key meant something here."""
         steps = {"left": -1, "right": 1}
         if event.key in steps:
-            event.stop()
             self.choose(self.index + steps[event.key])
         elif event.key in ("enter", "space"):
-            event.stop()
             self.post_message(self.Asked())
         elif event.key in ("down", "up"):
-            event.stop()
             self.screen.focus_next() if event.key == "down" else self.screen.focus_previous()
+        else:
+            return False
+        return True
 
     def on_click(self, event: events.Click) -> None:
         """The list."""
@@ -147,22 +147,21 @@ class Files(Painted, can_focus=True):
             self.weight, self.limit = weight, limit
             self.lay_out()
 
-    def on_key(self, event: events.Key) -> None:
-        """Choose, remove, add."""
+    def take(self, event: events.Key) -> bool:
+        """Choose, remove, add; whether the key meant something here."""
         steps = {"left": -1, "right": 1}
         if event.key in steps and self.enclosures:
-            event.stop()
             self.at = (self.at + steps[event.key]) % len(self.enclosures)
             self.lay_out()
         elif event.key in ("delete", "backspace") and self.enclosures:
-            event.stop()
             self.post_message(self.Removed(self.enclosures[self.at]))
         elif event.key in ("enter", "space"):
-            event.stop()
             self.post_message(self.Asked())
         elif event.key in ("down", "up"):
-            event.stop()
             self.screen.focus_next() if event.key == "down" else self.screen.focus_previous()
+        else:
+            return False
+        return True
 
     def on_focus(self) -> None:
         """The chosen one shows."""

@@ -127,16 +127,14 @@ class Recipients(Painted, can_focus=True):
 
     # --- keys
 
-    def on_key(self, event: events.Key) -> None:
-        """Typing, chips and suggestions."""
+    def take(self, event: events.Key) -> bool:
+        """Typing, chips and suggestions; whether the key meant something here."""
         if event.key in _KEYS:
-            if _KEYS[event.key](self):
-                event.stop()
-                event.prevent_default()
-        elif event.is_printable and event.character:
-            event.stop()
-            event.prevent_default()
+            return _KEYS[event.key](self)
+        if event.is_printable and event.character:
             self._type(event.character)
+            return True
+        return False
 
     def _type(self, character: str) -> None:
         begun = self.text.strip()
