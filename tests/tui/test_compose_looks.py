@@ -79,7 +79,8 @@ def test_looks(post, snap_compare, monkeypatch, screen, language, size):
             await until(pilot, lambda: len(app.screen_stack) > 1)
         elif screen == "new":
             await pilot.press("c", "a", "n")
-            await until(pilot, lambda: len(app.screen_stack) > 1)
+            await until(pilot, lambda: len(app.screen_stack) > 1 and post.drafts())
+            await app.workers.wait_for_complete()
         else:
             app.main.write(draft())
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
