@@ -99,6 +99,7 @@ class Composer(Keyboard, Screen[Outcome]):
     notice: NoticeLine
     markdown: bool = False
     busy: bool = False  # it is being sent or a file is being read: no second time
+    sending: bool = False  # what is typed now would not be in the message: keys wait
     _save_timer: Timer | None = None
 
     @property
@@ -157,8 +158,11 @@ class Composer(Keyboard, Screen[Outcome]):
     def save_soon(self) -> None:
         """Save in a thread."""
         self._stop_timer()
+        if self.busy:
+            self.changed()  # as soon as that is done
+            return
         wanted = self.written()
-        if not self.busy and self.touched:
+        if self.touched:
             self.run_worker(lambda: self._save_in_thread(wanted), thread=True, exit_on_error=False, group="save")
 
     def _save_in_thread(self, wanted: Draft) -> None:
@@ -208,7 +212,7 @@ class Composer(Keyboard, Screen[Outcome]):
         self.run_worker(careful, thread=True, exit_on_error=False)
 
     def _stopped(self, error: CrmMailError) -> None:
-        self.busy = False
+        self.busy = self.sending = False
         self.fail(error)
 
 

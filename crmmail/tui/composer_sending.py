@@ -46,6 +46,7 @@ class Sending(Composer):
             return
         wanted = self.written()
         self._stop_timer()
+        self.sending = True
         self.say(_("A last look…"), words.QUIET)
         self.in_thread(lambda: self._look(wanted, identity, not_before))
 
@@ -91,7 +92,7 @@ class Sending(Composer):
     def _looked(self, saved: Draft, identity: Identity, not_before: float, findings: tuple[Finding, ...]) -> None:
         from crmmail.tui.composer_dialogs import Checks
 
-        self.busy = False
+        self.busy = self.sending = False
         self.was_saved(saved)
         if not findings:
             self._queue(saved, identity, not_before)
@@ -117,6 +118,7 @@ class Sending(Composer):
             {"sender": self.sender, "subject": self.subject, "enclosures": self.files}.get(name, self.body).focus()
 
     def _queue(self, saved: Draft, identity: Identity, not_before: float) -> None:
+        self.sending = True
         self.in_thread(lambda: self._build(saved, identity, not_before))
 
     def _build(self, saved: Draft, identity: Identity, not_before: float) -> None:

@@ -25,6 +25,8 @@ class Typing(Composer):
 
     async def press(self, event: events.Key) -> bool:
         """Carry out what a key means; whether it meant anything."""
+        if self.sending:
+            return True
         await self._pasted()
         if event.key == "escape" and sum(field.close_offers() for field in self.fields.values()):
             return True
