@@ -6,6 +6,7 @@ a slow disk must not hold up a key.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -50,10 +51,19 @@ class Desk:
         self.store = store
         self.saved = draft
         self._lock = threading.Lock()
+        self._given = itertools.count(1)
+        self._newest = 0
 
-    def save(self, wanted: Draft) -> Draft:
-        """`wanted` on the disk: as it was saved, with its id."""
+    def ticket(self) -> int:
+        """A number for what is on the screen now: the higher, the newer."""
+        return next(self._given)
+
+    def save(self, wanted: Draft, ticket: int) -> Draft:
+        """`wanted` on the disk: as it was saved, with its id. Something newer that is there already stays."""
         with self._lock:
+            if ticket < self._newest:
+                return self.saved
+            self._newest = ticket
             if not self.saved.id:
                 self.saved = self.store.new_draft(wanted)
             elif content(wanted) != content(self.saved) or wanted.cursor != self.saved.cursor:
@@ -61,9 +71,9 @@ class Desk:
                 self.saved = self.store.save_draft(replace(wanted, id=self.saved.id))
             return self.saved
 
-    def enclose(self, wanted: Draft, path: Path) -> Draft:
+    def enclose(self, wanted: Draft, ticket: int, path: Path) -> Draft:
         """Attach a file to the draft, saved first. Raises DraftError."""
-        self.save(wanted)
+        self.save(wanted, ticket)
         with self._lock:
             self.saved = self.store.enclose(self.saved.id, clean_line(path.name) or "file", _content_type(path), path)
             return self.saved
@@ -161,13 +171,15 @@ class Composer(Keyboard, Screen[Outcome]):
         if self.busy:
             self.changed()  # as soon as that is done
             return
-        wanted = self.written()
+        wanted, ticket = self.written(), self.desk.ticket()
         if self.touched:
-            self.run_worker(lambda: self._save_in_thread(wanted), thread=True, exit_on_error=False, group="save")
+            self.run_worker(
+                lambda: self._save_in_thread(wanted, ticket), thread=True, exit_on_error=False, group="save"
+            )
 
-    def _save_in_thread(self, wanted: Draft) -> None:
+    def _save_in_thread(self, wanted: Draft, ticket: int) -> None:
         try:
-            saved = self.desk.save(wanted)
+            saved = self.desk.save(wanted, ticket)
         except CrmMailError as error:
             self.app.call_from_thread(self.fail, error)
         else:
@@ -181,7 +193,7 @@ class Composer(Keyboard, Screen[Outcome]):
     def save_now(self) -> Draft:
         """Save before this returns. Raises StoreError when the disk does not take it."""
         self._stop_timer()
-        saved = self.desk.save(self.written())
+        saved = self.desk.save(self.written(), self.desk.ticket())
         self.was_saved(saved)
         return saved
 

@@ -41,12 +41,12 @@ class Inserting(Composer):
         if self.busy:
             return
         self._folder = path.absolute().parent
-        wanted = self.written()
+        wanted, ticket = self.written(), self.desk.ticket()
         self._stop_timer()
         self.say(_("Attaching {name}…").format(name=format.clean(path.name)), words.BUSY)
 
         def work() -> None:
-            saved = self.desk.enclose(wanted, path)
+            saved = self.desk.enclose(wanted, ticket, path)
             self.app.call_from_thread(self._attached, saved, path.name)
 
         self.in_thread(work)

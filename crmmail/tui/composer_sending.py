@@ -44,15 +44,15 @@ class Sending(Composer):
             self.save_now()
             self.say(self.sender.missing, words.WARN)
             return
-        wanted = self.written()
+        wanted, ticket = self.written(), self.desk.ticket()
         self._stop_timer()
         self.sending = True
         self.say(_("A last look…"), words.QUIET)
-        self.in_thread(lambda: self._look(wanted, identity, not_before))
+        self.in_thread(lambda: self._look(wanted, ticket, identity, not_before))
 
-    def _look(self, wanted: Draft, identity: Identity, not_before: float) -> None:
+    def _look(self, wanted: Draft, ticket: int, identity: Identity, not_before: float) -> None:
         """In a thread: what was written is kept, then checked."""
-        saved = self.desk.save(wanted)
+        saved = self.desk.save(wanted, ticket)
         findings = checks.check(saved, self.circumstances(saved, identity))
         self.app.call_from_thread(self._looked, saved, identity, not_before, findings)
 

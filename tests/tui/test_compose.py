@@ -17,7 +17,7 @@ from crmmail.model import Address, Draft, Identity, Mailbox, Phase, SendState, S
 from crmmail.store import Store
 from crmmail.tui.app import CrmMail
 from crmmail.tui.compose import ComposeScreen
-from crmmail.tui.composer_base import content
+from crmmail.tui.composer_base import Desk, content
 from crmmail.tui.composer_dialogs import Checks, FilePicker, SendLater
 from crmmail.tui.dialogs import Picker
 from crmmail.tui.menu import ActionsMenu
@@ -250,6 +250,14 @@ async def test_a_draft_is_on_the_disk_within_a_second_of_a_key(post, clock):
         await pilot.press("tab", *keys("Price"))
         await until(pilot, lambda: post.drafts()[0].subject == "Price")
         assert len(post.drafts()) == 1
+
+
+def test_a_late_save_of_an_older_state_changes_nothing(post):
+    desk = Desk(post, Draft(0, "gmail"))
+    older, newer = desk.ticket(), desk.ticket()
+    desk.save(Draft(0, "gmail", text="One two"), newer)
+    desk.save(Draft(0, "gmail", text="One"), older)
+    assert [draft.text for draft in post.drafts()] == ["One two"]
 
 
 async def test_escape_keeps_the_draft_says_so_and_enter_in_the_drafts_goes_on(post, clock):
