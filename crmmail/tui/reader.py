@@ -128,6 +128,9 @@ class Reader(PaintedScroll, can_focus=False):
         """One line of text, a cell of margin at the left."""
         index = self.scroll_offset.y + y
         width = self.size.width
+        # Shown for the first time it is painted before it hears of its size: wrap now, not a frame later.
+        if y == 0 and self.message is not None and min(width - 3, TEXT_WIDTH) != self.shape.width:
+            self._lay_out()
         base = self.ink()
         if index >= len(self._lines):
             return self._nothing(y, width) if self.message is None else Strip.blank(width, base)

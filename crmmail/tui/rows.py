@@ -16,7 +16,7 @@ UNREAD, STAR, NO_STAR, MARK, ATTACHED, WAITING = "●", "★", "☆", "✓", "�
 Styles = Callable[[str, str], Style]
 """(part of a line, kind of it) → style. Kinds: '', cursor, blurred, marked."""
 
-PARTS = ("bar", "dot", "star", "sender", "count", "account", "subject", "snippet", "sign", "date", "fresh")
+PARTS = ("bar", "dot", "star", "sender", "count", "account", "subject", "snippet", "sign", "date", "fresh", "thumb")
 
 
 @dataclass(frozen=True, slots=True)
