@@ -104,7 +104,10 @@ def _mailboxes(place: config.Profile, settings: config.Settings, options: argpar
         _say(_("No mailbox yet. `crmmail connect gmail` or `crmmail connect outlook` connects one."))
         return 1
     for item in found:
-        print(f"{item['id']}\t{item['provider']}\t{item['address']}\t{item['state']}\t{item['session']}")
+        print(
+            *(item[key] or "-" for key in ("id", "provider", "address", "state", "session", "session_renewed")),
+            sep="\t",
+        )
     return 0
 
 
