@@ -331,6 +331,8 @@ class Change:
     arrived: frozenset[int] = frozenset()  # new unread mail in an inbox
     rejected: tuple[tuple[int, str], ...] = ()  # (act id, sentence)
     outbox: bool = False
+    accounts: frozenset[str] = frozenset()  # ids of CRM accounts whose record, links or log states changed
+    crm: bool = False  # the accounts list, the rules or the log queue differ
 
     def __or__(self, other: Change) -> Change:
         return Change(
@@ -340,10 +342,13 @@ class Change:
             self.arrived | other.arrived,
             self.rejected + other.rejected,
             self.outbox or other.outbox,
+            self.accounts | other.accounts,
+            self.crm or other.crm,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.folders or self.messages or self.mailboxes or self.arrived or self.rejected or self.outbox)
+        parts = (self.folders, self.messages, self.mailboxes, self.arrived, self.rejected, self.accounts)
+        return any(parts) or self.outbox or self.crm
 
 
 class Phase(enum.StrEnum):

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "crmmail"
 # Higher may import lower or equal, never the other way round.
 LEVELS = {
     "errors": 0, "i18n": 0, "model": 0, "faultpoint": 0, "signing": 0, "__init__": 0,
-    "ops": 1, "mail": 1, "tui.format": 1,
+    "ops": 1, "mail": 1, "crm": 1, "tui.format": 1,
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,
     "mailboxes": 4, "shell": 4, "shell_compose": 4, "cli": 4, "demo": 4, "tui": 4, "__main__": 4,
