@@ -5,7 +5,8 @@
     sandbox.faults.refuse("ana@example.com", message_id, "This message is under legal hold.")
 
 A fault counts the requests its method and path match, and fires on those that `nth`, `every`, `first` or
-`probability` (with `seed`) picks; `times` ends it. Kinds, by the moment they act:
+`probability` (with `seed`) picks; `times` ends it. `asks` also looks into the body, for an API that has one address
+for all its methods. Kinds, by the moment they act:
 
 | when | kinds |
 |---|---|
@@ -46,6 +47,7 @@ class Fault:
     kind: str
     method: str = "*"
     path: str = ""  # a regular expression searched in the path with its query
+    asks: str = ""  # one searched in the body: such a fault cannot be of the kind that acts before it is read
     user: str = ""
     nth: tuple[int, ...] = ()  # 1 is the first matching request
     every: int = 0
@@ -69,6 +71,7 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no fault; there are {', '.join(sorted(KINDS))}")
         re.compile(self.path)
+        re.compile(self.asks)
         self.chance.seed(self.seed)
 
     def meets(self, request: Request) -> bool:
@@ -77,6 +80,7 @@ class Fault:
             self.method in ("*", request.method)
             and (not self.user or self.user == request.user)
             and re.search(self.path, request.target) is not None
+            and (not self.asks or re.search(self.asks, request.body.decode("utf-8", "replace")) is not None)
         )
 
     def strikes(self) -> bool:
@@ -219,7 +223,11 @@ class Faults:
 
     def plan(self, request: Request) -> list[Fault]:
         """The faults of the connection and the answer that hit `request`, in the order they were added."""
-        return self._hits(request, BEFORE | AFTER | WIRE)
+        return self._hits(request, BEFORE | AFTER | WIRE, reading=False)
+
+    def plan_read(self, request: Request) -> list[Fault]:
+        """The same for those that look into the body, once it is read."""
+        return self._hits(request, BEFORE | AFTER | WIRE, reading=True)
 
     def answer(self, request: Request) -> Response | None:
         """What is answered instead of doing the work, or None: all is well."""
@@ -231,9 +239,10 @@ class Faults:
         hits = self._hits(request, PAGING)
         return hits[0] if hits else None
 
-    def _hits(self, request: Request, kinds: frozenset[str]) -> list[Fault]:
+    def _hits(self, request: Request, kinds: frozenset[str], reading: bool | None = None) -> list[Fault]:
         with self._lock:
-            candidates = [fault for fault in self.active if fault.kind in kinds and fault.meets(request)]
+            wanted = [one for one in self.active if one.kind in kinds and reading in (None, bool(one.asks))]
+            candidates = [fault for fault in wanted if fault.meets(request)]
             return [fault for fault in candidates if fault.strikes()]
 
 

@@ -116,6 +116,10 @@ class Application(Protocol):
         """The transport faults this request meets."""
         ...
 
+    def plan_read(self, request: Request) -> list[Fault]:
+        """Those it meets now that its body is read."""
+        ...
+
     def respond(self, request: Request) -> Response:
         """The answer; never raises."""
         ...
@@ -313,6 +317,7 @@ class Listener:
         if not wire.alive():
             return
         wire.read_body(request)
+        faults += self.application.plan_read(request)
         for fault in faults:
             fault.before_work(wire, request)
         if not wire.alive():

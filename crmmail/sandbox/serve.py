@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from crmmail import i18n
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
-from crmmail.sandbox import consent
+from crmmail.sandbox import consent, sharpspring
 from crmmail.sandbox.generate import OWNER, Person, arrivals, plan
 from crmmail.sandbox.letter import Letter
 from crmmail.sandbox.load import load
+from crmmail.sandbox.people import ACCOUNT_COUNT
 from crmmail.sandbox.server import Sandbox, User
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def _sandbox(port: int) -> Sandbox:
 
 
 def populate(sandbox: Sandbox, messages: int = 2000, seed: int = 1, mail: Path | None = None) -> str:
-    """Fill the Gmail and the Outlook mailbox; returns a sentence about what was found. Raises SettingsError."""
+    """Fill both mailboxes and the CRM; returns a sentence about what was found. Raises SettingsError."""
+    sharpspring.of(sandbox).fill(ACCOUNT_COUNT, seed=seed)
     gmail, outlook = sandbox.mailbox(GMAIL.email), sandbox.mailbox(OUTLOOK.email)
     if mail is not None:
         loaded = load(mail)
@@ -170,7 +172,8 @@ def _arrive(sandbox: Sandbox, seed: int, seconds: float, ended: threading.Event)
 
 
 def ready(sandbox: Sandbox) -> dict[str, Any]:
-    """What a client needs to know: addresses, the authority of the certificate, users, client ids."""
+    """What a client needs to know: addresses, the authority of the certificate, users, client ids, the CRM's keys."""
+    crm = sharpspring.of(sandbox)
     return {
         "http": sandbox.http_url,
         "https": sandbox.https_url,
@@ -180,13 +183,14 @@ def ready(sandbox: Sandbox) -> dict[str, Any]:
             "gmail": {"id": consent.GOOGLE_CLIENT, "secret": consent.GOOGLE_SECRET},
             "outlook": {"id": consent.MICROSOFT_CLIENT},
         },
+        "crm": {"url": f"{sandbox.https_url}{sharpspring.PATH}", "account": crm.account_id, "key": crm.secret_key},
         "pid": os.getpid(),
     }
 
 
 def _table(sandbox: Sandbox) -> list[tuple[str, str]]:
     """The same for `crmmail sandbox`: a name and a value on each line."""
-    base = sandbox.https_url
+    base, crm = sandbox.https_url, sharpspring.of(sandbox)
     return [
         ("http", sandbox.http_url),
         ("https", base),
@@ -202,6 +206,9 @@ def _table(sandbox: Sandbox) -> list[tuple[str, str]]:
         ("outlook.api_url", f"{base}/v1.0"),
         ("outlook.authority_url", base),
         ("outlook.client_id", consent.MICROSOFT_CLIENT),
+        ("sharpspring.url", f"{base}{sharpspring.PATH}"),
+        ("sharpspring.account", crm.account_id),
+        ("sharpspring.key", crm.secret_key),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The sandbox: a Gmail, a Graph and their OAuth servers on 127.0.0.1, with the same routes in plain HTTP and over TLS.
+"""The sandbox: a Gmail, a Graph, their OAuth and a SharpSpring on 127.0.0.1, the same in plain HTTP and over TLS.
 
     with Sandbox([User("ana@example.com", "gmail"), User("bruno@example.com", "outlook")]) as sandbox:
         sandbox.users["ana@example.com"].mailbox.deliver(raw)
@@ -6,7 +6,7 @@
         httpx.get(sandbox.http_url + "/gmail/v1/users/me/profile", headers={"Authorization": f"Bearer {token}"})
 
 Gmail answers below `/gmail/v1`, `/upload/gmail/v1`, `/resumable/upload/gmail/v1` and `/batch/gmail/v1`, Graph below
-`/v1.0`, the sandbox's own levers below `/__sandbox/`.
+`/v1.0`, SharpSpring at `/pubapi/v1.2/`, the sandbox's own levers below `/__sandbox/`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ MODULES = (
     "graph_batch",
     "graph_write",
     "graph_attach",
+    "sharpspring",
     "admin",
     "oauth",
 )  # each has a ROUTES: list[Route]
@@ -281,6 +282,10 @@ class Sandbox:
         """The faults this request meets on the wire."""
         self._name(request)
         return [] if request.path.startswith(LEVERS) else self.faults.plan(request)
+
+    def plan_read(self, request: Request) -> list[Fault]:
+        """The faults it meets now that its body is read."""
+        return [] if request.path.startswith(LEVERS) else self.faults.plan_read(request)
 
     def _name(self, request: Request) -> None:
         grant = self.grants.known(request.header("Authorization").partition(" ")[2].strip())
