@@ -22,7 +22,9 @@ from typing import Any
 from crmmail.errors import SettingsError
 from crmmail.i18n import LANGUAGES, _
 
-PROVIDERS = ("gmail", "outlook")
+PROVIDERS = ("gmail", "outlook", "imap")
+SECURITIES = ("tls", "starttls")
+SENT_COPIES = ("auto", "server", "append")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -34,7 +36,7 @@ class MailboxSettings:
     """
 
     provider: str = ""
-    """gmail or outlook."""
+    """gmail, outlook or imap."""
     address: str = ""
     """The mailbox's own e-mail address, read from the provider at sign-in."""
     name: str = ""
@@ -61,6 +63,22 @@ class MailboxSettings:
     """Google: the address that revokes a grant."""
     authority_url: str = ""
     """Outlook: the sign-in authority, e.g. https://login.microsoftonline.us; the tenant is appended."""
+    user: str = ""
+    """IMAP: the name to log in with; the address when empty."""
+    imap_host: str = ""
+    """IMAP: the server the mail lies on."""
+    imap_port: int = 0
+    """IMAP: its port; 0 means 993 with tls and 143 with starttls."""
+    imap_security: str = "tls"
+    """IMAP: tls (from the first byte) or starttls (begins in the open; ends there when the server cannot)."""
+    smtp_host: str = ""
+    """IMAP: the server that takes mail to be sent; empty means that this mailbox only reads."""
+    smtp_port: int = 0
+    """IMAP: its port; 0 means 465 with tls and 587 with starttls."""
+    smtp_security: str = "tls"
+    """IMAP: tls or starttls, as above."""
+    sent_copy: str = "auto"
+    """IMAP: who files the copy in Sent. auto: we look, and file it where the server did not; server; append: we do."""
     ca_file: str = ""
     """A PEM file with an additional certificate authority (company proxies, test servers)."""
     quota_per_second: float = 0.0
@@ -226,7 +244,22 @@ def _checked(settings: Settings) -> Settings:
             raise ValueError(
                 _("“{key}” must be one of {choices}").format(key=f"mailboxes.{name}.provider", choices=choices)
             )
+        _check_servers(name, box)
     return settings
+
+
+def _check_servers(name: str, box: MailboxSettings) -> None:
+    """What the addresses of an IMAP mailbox must be. Raises ValueError."""
+    choices = {"imap_security": SECURITIES, "smtp_security": SECURITIES, "sent_copy": SENT_COPIES}
+    for key, allowed in choices.items():
+        if getattr(box, key) not in allowed:
+            where = f"mailboxes.{name}.{key}"
+            raise ValueError(_("“{key}” must be one of {choices}").format(key=where, choices=", ".join(allowed)))
+    for key in ("imap_port", "smtp_port"):
+        if not 0 <= getattr(box, key) <= 65535:
+            raise ValueError(_("“{key}” must be between 0 and 65535").format(key=f"mailboxes.{name}.{key}"))
+    if box.provider == "imap" and not box.imap_host:
+        raise ValueError(_("“{key}” must name a server").format(key=f"mailboxes.{name}.imap_host"))
 
 
 def _write(place: Profile, settings: Settings) -> None:

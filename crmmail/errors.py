@@ -9,6 +9,7 @@
     └── RemoteError         a server said no, or nothing
         ├── Transient       try again later; carries the server's wish (`retry_after`)
         │   └── Offline     no answer at all: name, connection, time
+        │       └── Untrusted   somebody answers, with a certificate nobody vouches for; nothing was told to them
         ├── AuthRequired    the session is over: only the user can sign in again
         ├── ScopeRequired   signed in, but this act needs a wider permission
         ├── CursorExpired   the server forgot our place: read everything again
@@ -119,6 +120,16 @@ class Offline(Transient):
     """Nothing answered: no network, no name, no connection, no answer in time."""
 
     title = "Offline"
+
+
+class Untrusted(Offline):
+    """The server's certificate was refused before anything was said. `fingerprint`: SHA-256, in pairs of hex digits."""
+
+    title = "Certificate"
+
+    def __init__(self, sentence: str, *, next_step: str = "", reason: str = "", fingerprint: str = "") -> None:
+        super().__init__(sentence, next_step=next_step, reason=reason)
+        self.fingerprint = fingerprint
 
 
 class AuthRequired(RemoteError):

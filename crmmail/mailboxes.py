@@ -14,6 +14,7 @@ from crmmail.i18n import _
 from crmmail.model import Capabilities, Mailbox
 
 if TYPE_CHECKING:
+    from crmmail.auth.password import PasswordSession
     from crmmail.auth.session import Session
     from crmmail.auth.tokens import TokenStore
     from crmmail.remotes import Remote
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CAPABILITIES = {
     "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True, send=True),
     # No favorites on Outlook: the product this one replaces has none there, and Outlook's flag is a task, not a star.
+    "imap": Capabilities(labels=False, favorites=True, archive=True, trash=True, delete_forever=True, send=True),
     "outlook": Capabilities(labels=False, favorites=False, archive=True, trash=True, delete_forever=True, send=True),
 }
 
@@ -51,16 +53,20 @@ def tokens(place: config.Profile, settings: config.Settings) -> TokenStore:
     return TokenStore.open(place.data_dir, profile=place.name, choice=settings.token_store)
 
 
-def session(place: config.Profile, settings: config.Settings, name: str) -> Session:
+def session(place: config.Profile, settings: config.Settings, name: str) -> Session | PasswordSession:
     """The session of the mailbox `name`. Raises AuthRequired when nobody has signed in."""
-    from crmmail.auth import session_for
-
     box = settings.mailboxes.get(name)
     if box is None:
         raise SettingsError(
             _("There is no mailbox called “{name}”.").format(name=name),
             next_step=_("`crmmail mailboxes` lists those there are."),
         )
+    if box.provider == "imap":
+        from crmmail.auth.password import PasswordSession, user_of
+
+        return PasswordSession(name, user_of(box), tokens(place, settings))
+    from crmmail.auth import session_for
+
     return session_for(name, box, tokens(place, settings))
 
 
@@ -68,8 +74,10 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
     """What the sync engine calls to reach a mailbox's server."""
 
     def connect(mailbox: Mailbox) -> Remote:
+        from crmmail.auth import session_for
+
         box = settings.mailboxes[mailbox.id]
-        ticket = session(place, settings, mailbox.id)
+        ticket = session_for(mailbox.id, box, tokens(place, settings))
         if box.provider == "gmail":
             from crmmail.remotes.gmail import Gmail
 

@@ -45,6 +45,7 @@ class Tokens:
     renewed_at: float
     refresh_token: Secret = NONE
     client_secret: Secret = NONE
+    password: Secret = NONE  # of a mailbox reached by IMAP: its own, or an app password
     cache: Secret = NONE  # msal's serialized token cache, which holds Microsoft's refresh token
     address: str = ""
     scopes: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Tokens:
         return f"Tokens({self.provider!r}, {self.address!r}, renewed_at={self.renewed_at:.0f}, ***)"
 
 
-_SECRETS = frozenset({"access_token", "refresh_token", "client_secret", "cache"})
+_SECRETS = frozenset({"access_token", "refresh_token", "client_secret", "cache", "password"})
 _TIMES = frozenset({"expires_at", "signed_in_at", "renewed_at"})
 
 
@@ -69,7 +70,7 @@ def load(text: str) -> Tokens:
     try:
         plain = json.loads(text)
         known = {item.name for item in fields(Tokens)}
-        absent: dict[str, Any] = {"access_token": NONE, "expires_at": 0.0}
+        absent: dict[str, Any] = {"client_id": "", "access_token": NONE, "expires_at": 0.0}
         return Tokens(**(absent | _typed(plain, known)))
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError("not a session") from None

@@ -10,11 +10,9 @@ measured on the monotonic clock, so a computer whose clock is wrong neither rene
 from __future__ import annotations
 
 import dataclasses
-import enum
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -22,6 +20,7 @@ import httpx
 
 from crmmail.auth import problems
 from crmmail.auth.secrets import Tokens
+from crmmail.auth.standing import SessionState, Standing
 from crmmail.errors import AuthRequired, SignInError, Transient
 
 if TYPE_CHECKING:
@@ -32,31 +31,6 @@ RENEW_BEFORE = 300.0  # seconds left at which a token is renewed
 USUAL_LIFE = 3600.0  # of an access token whose server does not say
 SHORTEST_PAUSE = 60.0  # seconds between two renewals, whatever the server says of its tokens
 RENEWAL_WINDOW = 24 * 3600.0  # without a renewal for so long, the user signs in again
-
-
-class Standing(enum.StrEnum):
-    """How a session stands."""
-
-    ACTIVE = "active"
-    RENEWING = "renewing"
-    EXPIRED = "expired"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionState:
-    """What is shown of a session. Times are seconds since the epoch; 0 where there is none.
-
-    `expires_at` is when the user would have to sign in again if no renewal came between.
-    """
-
-    state: Standing
-    address: str = ""
-    signed_in_at: float = 0.0
-    renewed_at: float = 0.0
-    expires_at: float = 0.0
-    place: str = ""  # what keeps the tokens: a keyring's name or 'file'
-    problem: str = ""  # one sentence, when there is something to say
-    scopes: tuple[str, ...] = ()
 
 
 class Renewer(Protocol):
