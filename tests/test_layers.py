@@ -23,7 +23,7 @@ LEVELS = {
 WIRING = {"cli", "shell", "mailboxes", "demo", "__main__", "tui.app"}
 NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes")
 HEAVY = ("textual", "httpx", "msal", "google", "google_auth_oauthlib", "requests", "sqlite_utils", "babel", "tomlkit",
-         "keyring", "cryptography", "rich", "imapclient", "smtplib")  # fmt: skip
+         "keyring", "cryptography", "rich", "imapclient", "smtplib", "tldextract")  # fmt: skip
 
 
 def modules() -> list[tuple[str, Path]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from crmmail import ops
 from crmmail.model import Act, Capabilities, Delta, OpState, State
 from crmmail.ops import Verb
-from crmmail.store import codec, drafts, journal
+from crmmail.store import codec, drafts, journal, records
 from crmmail.store.journal import Subject, Turn
 
 Done = tuple[Act, list[int]]
@@ -54,6 +54,8 @@ def turn(connection: sqlite3.Connection, now_ms: int, *, back: bool) -> Done | N
         moved: list[int] = []
         if act.kind in drafts.KINDS:
             turned = drafts.turn(connection, act, now_ms, back=back)
+        elif act.kind in records.KINDS:
+            turned = records.turn(connection, act.id, back=back)
         else:
             turned, moved = _turn_all(connection, act, can, back=back)
         state = ("undone" if back else "done") if turned else "dead"

@@ -13,7 +13,7 @@ from crmmail.store.faults import BROKEN, is_damage
 CHECKED_BYTES = 4_000_000  # a journal of some ten thousand acts; a full check of more would be felt at start
 MAX_TRIED = 200_000  # ids tried one by one across an unreadable stretch
 _ACT = "id, kind, count, created_ms, state, subject, hash"
-_ACT_STATES = frozenset({"done", "undone", "dead", "final"})
+_ACT_STATES = frozenset({"done", "undone", "dead", "final", "running"})
 
 
 def is_sound(path: Path, *, thorough: bool = False) -> bool:
@@ -78,6 +78,14 @@ def _rescue_writing(source: sqlite3.Connection, desk: sqlite3.Connection) -> tup
     for row in _rows(source, "outgoing", outgoing.COLUMNS):
         saved += 1
         _copy(desk, "outgoing", outgoing.COLUMNS, row)
+    for table, columns in (
+        ("record", "id, kind, key, content, hash"),
+        ("edit", "id, act, content, hash"),
+        ("crm_op", "id, crm, key, state, content, hash, attempts, not_before, remote, error"),
+    ):
+        for row in _rows(source, table, columns):
+            saved += 1
+            _copy(desk, table, columns, row)
     drafts.inspect(desk)
     desk.execute("UPDATE outgoing SET state = 'unknown' WHERE state IN ('held', 'queued', 'sending')")
     for table, columns in (("identity", "mailbox, content"), ("forgotten", "email, at_ms")):

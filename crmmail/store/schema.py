@@ -14,8 +14,8 @@ from typing import Any
 from crmmail.errors import StoreError
 from crmmail.i18n import _
 
-DESK_VERSION = 2
-CACHE_VERSION = 3
+DESK_VERSION = 3
+CACHE_VERSION = 4
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -80,8 +80,28 @@ remote_id TEXT, sent_message_id TEXT, remote_thread TEXT, error TEXT, changed_ms
 DESK += ";\n".join(WRITING) + ";\n"
 
 
+# The CRM side: every record (account, contact, choice, setting) as a sealed text under its kind and key, so that one
+# journal of edits (what was before, what is after; `act` 0: nothing to undo) serves undo, import, merge and mirror.
+# `crm_op` is the outbox to the CRMs; its `key` makes an entry unique whatever is asked how often.
+CUSTOMERS = (
+    """CREATE TABLE main.record (
+id INTEGER PRIMARY KEY, kind TEXT, key TEXT, content TEXT, hash BLOB, UNIQUE(kind, key))""",
+    "CREATE TABLE main.edit (id INTEGER PRIMARY KEY AUTOINCREMENT, act INT, content BLOB, hash BLOB)",
+    "CREATE INDEX main.edit_act ON edit(act)",
+    """CREATE TABLE main.crm_op (id INTEGER PRIMARY KEY AUTOINCREMENT, crm TEXT, key TEXT, state TEXT, content TEXT,
+hash BLOB, attempts INT, not_before REAL, remote TEXT, error TEXT, UNIQUE(crm, key))""",
+    "CREATE INDEX main.crm_op_state ON crm_op(state, crm)",
+)
+DESK += ";\n".join(CUSTOMERS) + ";\n"
+
+
 def _add_writing(database: Any) -> None:
     for statement in WRITING:
+        database.conn.execute(statement)
+
+
+def _add_customers(database: Any) -> None:
+    for statement in CUSTOMERS:
         database.conn.execute(statement)
 
 
@@ -103,6 +123,52 @@ PEOPLE = (
 )
 
 
+# All derived: from the desk's records (accounts, contacts, what they are found by), and from these and the mail
+# (`bond`: whose each message is; `party`: who takes part in it).
+DIRECTORY = (
+    """CREATE TABLE cache.account (
+    id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, sort TEXT NOT NULL, domain TEXT NOT NULL,
+    tax_id TEXT NOT NULL, crm TEXT NOT NULL, remote TEXT NOT NULL)""",
+    "CREATE INDEX cache.account_remote ON account(crm, remote) WHERE crm != ''",
+    """CREATE TABLE cache.account_line (sort TEXT, account INTEGER, words TEXT, PRIMARY KEY (sort, account))
+    WITHOUT ROWID""",
+    "CREATE TABLE cache.account_word (word TEXT, account INTEGER, PRIMARY KEY (word, account)) WITHOUT ROWID",
+    """CREATE TABLE cache.contact (
+    uid TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL, crm TEXT NOT NULL, remote TEXT NOT NULL)
+    WITHOUT ROWID""",
+    "CREATE INDEX cache.contact_account ON contact(account)",
+    "CREATE INDEX cache.contact_remote ON contact(crm, remote) WHERE crm != ''",
+    # `key`: an address, or @ and a domain. `contact` '' where the account itself has it.
+    """CREATE TABLE cache.handle (key TEXT, account TEXT, contact TEXT, PRIMARY KEY (key, account, contact))
+    WITHOUT ROWID""",
+    "CREATE INDEX cache.handle_owner ON handle(contact, account)",
+    """CREATE TABLE cache.bond (
+    message INTEGER PRIMARY KEY,
+    twin INTEGER NOT NULL,                   -- the same for every copy of one Message-ID
+    sent INTEGER NOT NULL,
+    evidence TEXT NOT NULL,                  -- what its people alone say (crm.match)
+    bound TEXT NOT NULL,
+    accounts TEXT NOT NULL,                  -- ids, linked or candidates, comma between
+    reason INTEGER NOT NULL,
+    detail TEXT NOT NULL,                    -- of the reason, or why it is ignored
+    placed TEXT NOT NULL,                    -- the lists over all mailboxes it stands in: folder numbers
+    flags INTEGER NOT NULL)""",
+    "CREATE INDEX cache.bond_twin ON bond(twin)",
+    "CREATE TABLE cache.party_address (id INTEGER PRIMARY KEY, email TEXT NOT NULL, reversed TEXT NOT NULL)",
+    "CREATE INDEX cache.party_domain ON party_address(reversed)",
+    "CREATE TABLE cache.party (address INTEGER, message INTEGER, PRIMARY KEY (address, message)) WITHOUT ROWID",
+    # `seen`: the last edit of the desk the tables above know of. `rematch`: whose mail is to be looked at again, and
+    # below which message.
+    "CREATE TABLE cache.known (seen INTEGER NOT NULL)",
+    "CREATE TABLE cache.rematch (key TEXT PRIMARY KEY, below INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+
+def _add_directory(database: Any) -> None:
+    for statement in DIRECTORY:
+        database.conn.execute(statement.replace("cache.", "main."))
+
+
 def _add_people(database: Any) -> None:
     database.conn.execute("ALTER TABLE message ADD COLUMN counted INTEGER NOT NULL DEFAULT 0")
     for statement in PEOPLE:
@@ -114,8 +180,8 @@ def _add_remote_thread(database: Any) -> None:
 
 
 # Version it starts from → the step that leads to the next one.
-DESK_STEPS: Mapping[int, Step] = {1: _add_writing}
-CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread}
+DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers}
+CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread, 3: _add_directory}
 
 CACHE = """
 CREATE TABLE cache.mailbox (
@@ -197,7 +263,7 @@ CREATE VIRTUAL TABLE cache.search USING fts5(
 );
 """
 
-CACHE += ";\n".join(PEOPLE) + ";\n"
+CACHE += ";\n".join((*PEOPLE, *DIRECTORY)) + ";\n"
 
 
 def version(connection: sqlite3.Connection, name: str) -> int:

@@ -46,20 +46,21 @@ from crmmail.store import (
     opening,
     outbox,
     projection,
+    records,
     salvage,
     window,
 )
 from crmmail.store.connections import Connections
+from crmmail.store.customers import Customers
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
-from crmmail.store.writing import Writing
 
 T = TypeVar("T")
 _TROUBLE = (*faults.BROKEN, OSError)
 KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store(Writing):
+class Store(Customers):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
@@ -119,6 +120,8 @@ class Store(Writing):
                     "{count} drafts were altered on the disk; what can be read of them is kept, addressed to nobody."
                 ).format(count=altered)
             )
+        self._commit(records.abandon_running)
+        self._derive()
         self._commit(lambda connection: completion.catch_up(connection, self._now_ms()))
         self._commit(lambda connection: drafts.sweep(connection, self._now_ms() - KEPT_MS))
         self._catch_up()

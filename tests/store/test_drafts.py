@@ -342,7 +342,7 @@ def test_a_damaged_desk_gives_back_drafts_and_never_sends_by_itself(store: Store
 def test_a_desk_of_the_first_version_is_led_up(tmp_path: Path) -> None:
     Store.open(tmp_path / "profile").close()
     connection = sqlite3.connect(tmp_path / "profile" / "desk.db")
-    for table in ("draft", "draft_turn", "blob", "outgoing", "identity", "forgotten"):
+    for table in ("draft", "draft_turn", "blob", "outgoing", "identity", "forgotten", "record", "edit", "crm_op"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("INSERT INTO quarantine(source, content) VALUES ('x', 'kept')")
     connection.execute("PRAGMA user_version = 1")
