@@ -197,7 +197,7 @@ def test_a_damaged_cache_is_put_aside_rebuilt_empty_and_told(store: Store, direc
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_desk_is_salvaged_or_put_aside_and_told(store: Store, directory: Path, how: str) -> None:
     ids = filled(store, 3)
-    for _turn in range(60):
+    for _turn in range(200):  # enough that half of the file is more than the tables' first pages
         store.perform(Verb.FAVORITE, ids)
         store.perform(Verb.UNFAVORITE, ids)
     store.close()
