@@ -111,6 +111,16 @@ class Settings:
     """Where attachments are saved; empty means the desktop's download folder."""
     undo_send_seconds: int = 10
     """How long a message that was sent can be brought back: 0 to 60 seconds."""
+    look_up: bool = True
+    """Whether connecting a mailbox may ask the network about its domain: DNS, and where servers are published."""
+    dns_server: str = ""
+    """The DNS server asked then, host or host:port; empty means the system's."""
+    autoconfig_url: str = ""
+    """Where the servers of a domain are looked up, {domain} in it; empty means the domain itself and Mozilla's list."""
+    autoconfig_ca_file: str = ""
+    """A PEM file with an additional certificate authority for that."""
+    providers_file: str = ""
+    """A TOML file like crmmail's own providers.toml: mail providers it does not know, or other servers for one."""
     mouse: bool = True
     """Whether the mouse works."""
     mailboxes: dict[str, MailboxSettings] = field(default_factory=dict)

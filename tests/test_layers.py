@@ -13,17 +13,18 @@ PACKAGE = Path(__file__).parents[1] / "crmmail"
 
 # Higher may import lower or equal, never the other way round.
 LEVELS = {
-    "errors": 0, "i18n": 0, "model": 0, "faultpoint": 0, "signing": 0, "__init__": 0,
-    "ops": 1, "mail": 1, "crm": 1, "tui.format": 1,
+    "errors": 0, "i18n": 0, "model": 0, "faultpoint": 0, "signing": 0, "connecting": 0, "__init__": 0,
+    "ops": 1, "mail": 1, "crm": 1, "providers": 1, "tui.format": 1,
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,
-    "mailboxes": 4, "shell": 4, "shell_compose": 4, "cli": 4, "demo": 4, "tui": 4, "__main__": 4,
+    "mailboxes": 4, "setup": 4, "doctor": 4, "shell": 4, "shell_connect": 4, "shell_compose": 4, "cli": 4, "demo": 4,
+    "tui": 4, "__main__": 4,
     "sandbox": 5,
 }  # fmt: skip
-WIRING = {"cli", "shell", "mailboxes", "demo", "__main__", "tui.app"}
-NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes")
+WIRING = {"cli", "shell", "shell_connect", "mailboxes", "setup", "doctor", "demo", "__main__", "tui.app"}
+NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes", "setup", "doctor")
 HEAVY = ("textual", "httpx", "msal", "google", "google_auth_oauthlib", "requests", "sqlite_utils", "babel", "tomlkit",
-         "keyring", "cryptography", "rich", "imapclient", "smtplib", "tldextract")  # fmt: skip
+         "keyring", "cryptography", "rich", "imapclient", "smtplib", "tldextract", "dns")  # fmt: skip
 
 
 def modules() -> list[tuple[str, Path]]:

@@ -26,7 +26,7 @@ from textual.widgets import Input
 from crmmail import config, i18n
 from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
-from crmmail.model import Change, Draft, Mailbox
+from crmmail.model import Change, Draft, Mailbox, Role
 from crmmail.tui import keymap, words
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
@@ -145,6 +145,8 @@ class CrmMail(App[None]):
         if self.opening is not None:
             opening = self.opening
             self.main.write(opening.draft, notice=opening.notice, attach=opening.attach, keep=True)
+        elif not self.settings.mailboxes and self.place is not None and not self.readonly:
+            self.connect()
         if not self.is_headless:
             threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
 
@@ -245,11 +247,31 @@ class CrmMail(App[None]):
         except CrmMailError as error:
             self.call_from_thread(self.main.fail, error)
 
-    def sign_in(self, mailbox: str) -> None:
-        """The guided sign-in; `mailbox` '' connects a new one. Its libraries take 0.3 s to import: in a thread."""
+    def connect(self, mailbox: str = "") -> None:
+        """The guide: a new mailbox, or with its name the settings and password of an IMAP mailbox there is."""
         place = self.place
         if place is None:
-            self.main.hint(_("In the shell: crmmail connect gmail · crmmail connect outlook"))
+            self.main.hint(_("In the shell: crmmail connect gmail · crmmail connect outlook · crmmail connect imap"))
+            return
+
+        def prepare() -> None:
+            from crmmail.auth.connect import ProfileGuide
+            from crmmail.setup import ProfileSetup
+            from crmmail.tui.guide import GuideScreen
+
+            setup = ProfileSetup(place, self.settings)
+            form = setup.form_of(mailbox) if mailbox else None
+            screen = GuideScreen(setup, ProfileGuide(place, self.settings), form=form, clock=self.clock)
+            self.call_from_thread(self.push_screen, screen, self._signed_in)
+
+        self.run_worker(prepare, thread=True)
+
+    def sign_in(self, mailbox: str) -> None:
+        """Sign in to a mailbox again. The libraries for it take 0.3 s to import: in a thread."""
+        place = self.place
+        box = self.settings.mailboxes.get(mailbox)
+        if place is None or box is None or box.provider == "imap":
+            self.connect(mailbox if box is not None else "")
             return
 
         def prepare() -> None:
@@ -257,7 +279,7 @@ class CrmMail(App[None]):
             from crmmail.tui import sign_in
 
             guide = ProfileGuide(place, self.settings)
-            wish = replace(guide.wish_for(mailbox), widen=self._wants_more(mailbox)) if mailbox else None
+            wish = replace(guide.wish_for(mailbox), widen=self._wants_more(mailbox))
             screen = sign_in.SignInScreen(guide, mailbox, wish=wish, clock=self.clock)
             self.call_from_thread(self.push_screen, screen, self._signed_in)
 
@@ -280,6 +302,8 @@ class CrmMail(App[None]):
             for box in self.store.mailboxes():
                 self.engine.add(box)
             self.engine.resume(done.name)
+        self.drain()
+        self.main.show_folder(done.name, Role.INBOX.value)
         self.main.say(_("{address} is connected").format(address=done.address))
 
     # --- the end

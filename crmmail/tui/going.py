@@ -209,7 +209,7 @@ class Going(MailScreen):
 
     def action_connect(self) -> None:
         """Connect a mailbox."""
-        self.program.sign_in("")
+        self.program.connect()
 
     def action_sign_in(self) -> None:
         """Sign in again where the session has ended."""
