@@ -57,6 +57,7 @@ class Found:
     user: str = ""
     app_password: bool = False  # the account's own password does not work
     page: str = ""
+    ca_file: str = ""  # where its servers have a certificate of their own
     source: Source = Source.NOTHING
 
     @property
@@ -87,7 +88,7 @@ class Form:
 def draft(found: Found) -> Form:
     """The form to begin with: what is known is filled in."""
     gmail = found.kind is Kind.GOOGLE
-    return Form(found.address, found.user or found.address, "", found.imap, found.smtp, gmail=gmail)
+    return Form(found.address, found.user or found.address, "", found.imap, found.smtp, found.ca_file, gmail=gmail)
 
 
 class Part(enum.StrEnum):

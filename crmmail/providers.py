@@ -43,6 +43,7 @@ class Provider:
     local_user: bool
     app_password: bool
     page: str
+    ca_file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def _provider(key: str, told: Mapping[str, Any]) -> Provider:
         told.get("user") == "local",
         bool(told.get("app_password")),
         told.get("page", ""),
+        told.get("ca_file", ""),
     )
 
 
@@ -141,7 +143,7 @@ def _found(address: str, one: Provider, source: Source) -> Found:
     name = one.name
     if source is not Source.DOMAIN:
         name = {Kind.GOOGLE: "Google Workspace", Kind.MICROSOFT: "Microsoft 365"}.get(kind, name)
-    return Found(address, kind, name, one.imap, one.smtp, user, one.app_password, one.page, source)
+    return Found(address, kind, name, one.imap, one.smtp, user, one.app_password, one.page, one.ca_file, source)
 
 
 def unknown(address: str) -> Found:

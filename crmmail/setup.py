@@ -75,7 +75,7 @@ class ProfileSetup:
                 return
 
     def keep(self, form: Form) -> Done:
-        """Settings and password of a form that was tried; an older mailbox with its address and server keeps its name."""
+        """Settings and password of a form that was tried; the same mailbox connected again keeps its name."""
         from crmmail.auth import password
         from crmmail.auth.tokens import FILE, TokenStore
 

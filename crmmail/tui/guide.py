@@ -49,7 +49,7 @@ class GuideScreen(ModalScreen[Done | None]):
     GuideScreen #typed { background: $panel; }
     GuideScreen #choices { height: auto; background: $surface; }
     GuideScreen #text { height: auto; max-height: 11; scrollbar-size-vertical: 1; color: $foreground; }
-    GuideScreen #text Static { width: 100%; height: auto; color: $foreground; margin: 0; max-height: 100; }
+    GuideScreen #steps { width: 100%; height: auto; color: $foreground; text-wrap: nowrap; }
     GuideScreen #frame > #trial { margin: 0; }
     GuideScreen #said { color: $text-warning; margin: 1 0 0 0; }
     GuideScreen.-failed #said { color: $text-error; }
@@ -139,7 +139,8 @@ class GuideScreen(ModalScreen[Done | None]):
             widget.update(format.content(text, lines=True))
             widget.display = bool(text)
         self.query_one("#steps", Static).update(format.content(steps, lines=True))
-        self.query_one("#text").display = bool(steps)
+        text = self.query_one("#text")
+        text.display, text.styles.max_height = bool(steps), max(4, self.app.size.height - 14)
         for name, steps_shown in (
             ("typed", (ADDRESS,)),
             ("choices", (WAYS,)),
@@ -213,7 +214,7 @@ class GuideScreen(ModalScreen[Done | None]):
             sentence += "\n" + guide_words.password_hint(self._found)
         keys = [_("Enter go on"), _("Tab next field"), _("Ctrl+J try now")]
         keys += [_("F2 all fields")] if self._short else []
-        keys += [_("PgUp PgDn read on")] if steps else []
+        keys[1:2] = [_("PgUp PgDn read on")] if steps else keys[1:2]
         self._show(FORM, sentence, keys=" · ".join([*keys, _("Esc back")]), said=said, steps=steps)
         if mend and mend != "password":
             self._short = False
@@ -246,7 +247,11 @@ class GuideScreen(ModalScreen[Done | None]):
             "quiet": "$foreground-muted",
         }
         lines = guide_words.trial(self._told, ended=ended)
-        painted = [Content.styled(format.clean(line), styles.get(tone, "bold")) for tone, line in lines]
+        painted = [
+            Content.styled(format.clean(piece), styles.get(tone, "bold"))
+            for tone, line in lines
+            for piece in format.wrap(line, COLUMNS)
+        ]
         self.query_one("#trial", Static).update(Content("\n").join(painted))
 
     def _failed(self) -> None:

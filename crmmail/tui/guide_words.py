@@ -97,18 +97,19 @@ def password_hint(found: Found) -> str:
 
 
 def trial(told: Sequence[Checked], *, ended: bool) -> list[tuple[str, str]]:
-    """(tone, line) for every step: done, failed, running, or still to come."""
+    """(tone, line) for every step: done, failed, running, or still to come while that is open."""
     done = {(one.side, one.part): one for one in told}
     lines: list[tuple[str, str]] = []
     running = not ended
     for side, title, parts in (("imap", _("Reading (IMAP)"), READING), ("smtp", _("Sending (SMTP)"), WRITING)):
-        lines.append(("title", title))
+        if not ended or any(one.side == side for one in told):
+            lines.append(("title", title))
         for part in parts:
             one = done.get((side, part))
             if one is not None:
-                lines.append(("ok" if one.ok else "bad", f"  {'✓' if one.ok else '✗'} {one.sentence}"))
+                lines.append(("ok" if one.ok else "bad", f"{'✓' if one.ok else '✗'} {one.sentence}"))
                 running = running and one.ok
-            else:
-                lines.append(("busy" if running else "quiet", f"  {'…' if running else '·'} {_(_PARTS[part])}"))
+            elif not ended:
+                lines.append(("busy" if running else "quiet", f"{'…' if running else '·'} {_(_PARTS[part])}"))
                 running = False
     return lines

@@ -110,7 +110,8 @@ def test_a_page_nobody_named_is_not_fetched_from_a_private_address(web: Pages) -
     ("address", "public"),
     [
         ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True),
-        ("127.0.0.1", False), ("10.1.2.3", False), ("192.168.0.1", False), ("172.16.0.1", False), ("169.254.169.254", False),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("192.168.0.1", False), ("172.16.0.1", False),
+        ("169.254.169.254", False),
         ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False),
         ("fd00::1", False), ("::ffff:127.0.0.1", False), ("2002:7f00:1::", False),
     ],
