@@ -139,8 +139,8 @@ class GuideScreen(ModalScreen[Done | None]):
             widget.update(format.content(text, lines=True))
             widget.display = bool(text)
         self.query_one("#steps", Static).update(format.content(steps, lines=True))
-        text = self.query_one("#text")
-        text.display, text.styles.max_height = bool(steps), max(4, self.app.size.height - 14)
+        pane = self.query_one("#text")
+        pane.display, pane.styles.max_height = bool(steps), max(4, self.app.size.height - 14)
         for name, steps_shown in (
             ("typed", (ADDRESS,)),
             ("choices", (WAYS,)),
