@@ -141,6 +141,15 @@ class Sender(Protocol):
         """Remove a draft for good; False when it was changed by somebody else meanwhile and stays."""
         ...
 
+    def draft_at(self, remote_id: str) -> DraftRef | None:
+        """The draft that the message `remote_id` of the Drafts folder stands for, in the version that is there now.
+
+        None when no draft has that message (any more): removed, sent, or replaced where that makes a new message.
+        Asked once for a draft begun elsewhere before it is saved back or removed; where a message is its own draft
+        (Graph, IMAP), that it is there, and among the drafts, is all there is to find out.
+        """
+        ...
+
     def send_draft(self, remote_draft: str) -> SentRef:
         """Send the draft. A second call cannot deliver it twice. Any error but those of `look` leaves doubt."""
         ...

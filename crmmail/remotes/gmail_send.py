@@ -26,6 +26,7 @@ AT_ONCE = 5_000_000
 """Bytes that go in one request; beyond that the upload is one that can be taken up again where it broke off."""
 CHUNK = 4 * 256 * 1024  # a multiple of 256 KiB, as Google wants it
 LOOKED_THROUGH = 60  # of the newest drafts or sent messages
+LISTED = 500  # drafts told in one answer
 _TOKEN = TOKEN_HEADER.lower()
 _ASKED = (TOKEN_HEADER, "Message-ID")
 
@@ -84,6 +85,20 @@ class GmailSending:
         if answer.status != 404:
             _checked(answer)
         return True
+
+    def draft_at(self, remote_id: str) -> DraftRef | None:
+        """See `Sender`. Nothing leads from a message to its draft but the list of drafts, newest first."""
+        page = ""
+        while True:
+            query = {"maxResults": str(LISTED)} | ({"pageToken": page} if page else {})
+            told = self._calls.get("/drafts", "listDrafts", query)
+            for one in told.get("drafts") or ():
+                if isinstance(one, dict) and one.get("id") and (one.get("message") or {}).get("id") == remote_id:
+                    return _reference(one)
+            following = str(told.get("nextPageToken") or "")
+            if not following or following == page:
+                return None
+            page = following
 
     def _put(self, mime: bytes, draft: str, thread: str, progress: Progress | None) -> dict[str, Any]:
         """drafts.update of `draft`, or drafts.create."""

@@ -84,12 +84,19 @@ class GraphSending:
                 self._calls.change("DELETE", path, repeatable=True)  # national clouds have no permanent deletion
         return True
 
+    def draft_at(self, remote_id: str) -> DraftRef | None:
+        """See `Sender`. A draft thrown away elsewhere is still a draft, in another folder."""
+        told = self._message(remote_id)
+        if not told.get("isDraft") or told.get("parentFolderId") != self._place("drafts"):
+            return None
+        return _reference(told)
+
     def _reread(self, told: dict[str, Any]) -> dict[str, Any]:
-        """The message as Exchange tells it from now on; its first answer may show the text another way."""
-        try:
-            return self._message(str(told["id"])) or told
-        except Transient:
-            return {"id": told["id"]}  # the draft is there: only which version of it is not known
+        """The message as Exchange tells it from now on: its first answer may show the text another way.
+
+        Raises Transient when that is not told: without the version that is there, no later change would be noticed.
+        """
+        return self._message(str(told["id"])) or told
 
     def _from_mime(self, mime: bytes, progress: Progress | None) -> dict[str, Any]:
         headers = {"Content-Type": "text/plain"}

@@ -1,8 +1,9 @@
 """Messages being written: rows of the desk, each sealed with a hash, durable when the transaction is.
 
-A draft is `open` (listed), `discarded` (one undo away) or `queued` (on its way, kept to be brought back). What the
-row's content no longer seals goes to quarantine; its text comes back as a new draft that names no recipients, for
-nothing typed may be lost and nothing altered may be sent.
+A draft is `open` (listed), `discarded` (one undo away), `queued` (on its way, kept to be brought back) or `elsewhere`
+(its copy on the server went another way, and nothing had been typed here since). What the row's content no longer seals
+goes to quarantine; its text comes back as a new draft that names no recipients, for nothing typed may be lost and
+nothing altered may be sent.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from dataclasses import dataclass, replace
 
 from crmmail.errors import DraftError
 from crmmail.i18n import _
-from crmmail.model import Act, Address, Draft, Enclosure
+from crmmail.model import Act, Draft, Enclosure
 from crmmail.store import blobs, codec, journal
 from crmmail.store.blobs import Blob
 
-OPEN, DISCARDED, QUEUED = "open", "discarded", "queued"
-STATES = frozenset({OPEN, DISCARDED, QUEUED})
+OPEN, DISCARDED, QUEUED, ELSEWHERE = "open", "discarded", "queued", "elsewhere"
+STATES = frozenset({OPEN, DISCARDED, QUEUED, ELSEWHERE})
 DISCARD, CLEAR = "discard", "clear"
 KINDS = frozenset({DISCARD, CLEAR})
 """Act kinds of ours: undo and redo turn them in `turn`."""
 COLUMNS = (
     "id, mailbox, state, content, revision, saved_ms, enclosed, remote_draft, remote_message, remote_digest, pushed, "
-    "hash"
+    "attempt, hash"
 )
-_TEXTS = frozenset({"mailbox", "state", "content", "remote_draft", "remote_message", "remote_digest"})
+_TEXTS = frozenset({"mailbox", "state", "content", "remote_draft", "remote_message", "remote_digest", "attempt"})
 _READABLE = codec.readable(COLUMNS, _TEXTS)
 _BYTES = frozenset({COLUMNS.split(", ").index("hash")})
 
@@ -47,6 +48,7 @@ class Kept:
     remote_message: str
     remote_digest: str
     pushed: int
+    attempt: str
     hash: bytes
 
     @property
@@ -135,14 +137,15 @@ def inspect(connection: sqlite3.Connection) -> int:
 def insert(connection: sqlite3.Connection, draft: Draft, now_ms: int, state: str = OPEN, **remote: str) -> Draft:
     """A new row; the draft with its id."""
     cursor = connection.execute(
-        "INSERT INTO draft(state, enclosed, remote_draft, remote_message, remote_digest, pushed) VALUES (?,0,?,?,?,0)",
+        "INSERT INTO draft(state, enclosed, remote_draft, remote_message, remote_digest, pushed, attempt) "
+        "VALUES (?, 0, ?, ?, ?, 0, '')",
         (state, draft.remote_id, remote.get("message", ""), remote.get("digest", "")),
     )
     number = int(cursor.lastrowid or 0)
-    return _write(connection, replace(draft, id=number, revision=0), now_ms)
+    return write(connection, replace(draft, id=number, revision=0), now_ms)
 
 
-def _write(connection: sqlite3.Connection, draft: Draft, now_ms: int, enclosed: int | None = None) -> Draft:
+def write(connection: sqlite3.Connection, draft: Draft, now_ms: int, enclosed: int | None = None) -> Draft:
     """Put `draft` into its row as the next revision."""
     saved = replace(draft, revision=draft.revision + 1, saved_ms=now_ms, mailbox=codec.storable(draft.mailbox))
     content = codec.draft_text(saved)
@@ -159,20 +162,45 @@ def save(connection: sqlite3.Connection, draft: Draft, now_ms: int) -> Draft:
     """The next revision of a draft.
 
     One that is queued meanwhile goes out as it was queued: what was typed since becomes a draft of its own. One that
-    was discarded stays so, and undo brings back the latest. A file attached since the caller last heard stays attached.
+    was discarded stays so, and undo brings back the latest; one that was removed elsewhere and is typed in here is kept
+    as a copy. A file attached since the caller last heard stays attached. A new place of the cursor is no change for
+    the server; in another mailbox, the copy in the first is to be removed.
     """
     kept = row(connection, draft.id, *STATES)
     if kept is None:
         return insert(connection, replace(draft, remote_id=""), now_ms)
+    before = kept.draft
     if kept.state == QUEUED:
         if codec.draft_text(draft) == kept.content:
-            return kept.draft
+            return before
         return insert(connection, replace(draft, remote_id=""), now_ms)
     enclosures = draft.enclosures
     if draft.revision < kept.enclosed:
-        enclosures += tuple(one for one in kept.draft.enclosures if one not in enclosures)
+        enclosures += tuple(one for one in before.enclosures if one not in enclosures)
     merged = replace(draft, enclosures=enclosures, revision=kept.revision, remote_id=kept.remote_draft)
-    return _write(connection, merged, now_ms)
+    same = codec.draft_text(replace(merged, cursor=before.cursor)) == kept.content and merged.mailbox == kept.mailbox
+    if kept.state == ELSEWHERE:
+        if same:
+            return before
+        set_state(connection, kept.id, ELSEWHERE, OPEN)
+    if merged.mailbox != kept.mailbox and (kept.remote_draft or kept.remote_message or kept.attempt):
+        _leave_behind(connection, kept, now_ms)
+        merged = replace(merged, remote_id="")
+    saved = write(connection, merged, now_ms)
+    if same and kept.pushed == kept.revision:
+        connection.execute("UPDATE draft SET pushed = revision WHERE id = ?", (saved.id,))
+    return saved
+
+
+def _leave_behind(connection: sqlite3.Connection, kept: Kept, now_ms: int) -> None:
+    """A draft moves to another mailbox: its copy on the old one's server becomes a discarded draft, to be removed."""
+    old = insert(connection, kept.draft, now_ms, DISCARDED, message=kept.remote_message, digest=kept.remote_digest)
+    connection.execute("UPDATE draft SET attempt = ? WHERE id = ?", (kept.attempt, old.id))
+    connection.execute(
+        "UPDATE draft SET remote_draft = '', remote_message = '', remote_digest = '', attempt = '', pushed = 0 "
+        "WHERE id = ?",
+        (kept.id,),
+    )
 
 
 def enclose(
@@ -186,7 +214,7 @@ def enclose(
     draft = kept.draft
     added = Enclosure(codec.storable(name), codec.storable(content_type), blob.size, blob.digest)
     larger = replace(draft, enclosures=(*draft.enclosures, added))
-    return _write(connection, larger, now_ms, enclosed=kept.revision + 1)
+    return write(connection, larger, now_ms, enclosed=kept.revision + 1)
 
 
 def gone() -> DraftError:
@@ -231,7 +259,7 @@ def clear(connection: sqlite3.Connection, number: int, now_ms: int) -> tuple[Act
         revision=draft.revision,
     )
     act = _record(connection, CLEAR, kept, kept.content, now_ms)
-    _write(connection, empty, now_ms)
+    write(connection, empty, now_ms)
     return act, kept.mailbox
 
 
@@ -268,7 +296,7 @@ def turn(connection: sqlite3.Connection, act: Act, now_ms: int, *, back: bool) -
     turned = codec.text_draft(
         other, id=number, mailbox=now.mailbox, remote_id=now.remote_id, revision=now.revision, saved_ms=now.saved_ms
     )
-    _write(connection, turned, now_ms)
+    write(connection, turned, now_ms)
     return 1
 
 
@@ -289,7 +317,8 @@ def sweep(connection: sqlite3.Connection, before_ms: int) -> None:
     )
     connection.execute("DELETE FROM draft_turn WHERE act IN (SELECT id FROM act WHERE state IN ('final', 'dead'))")
     connection.execute(
-        "DELETE FROM draft WHERE state = 'discarded' AND saved_ms < ? "
+        "DELETE FROM draft WHERE state IN ('discarded', 'elsewhere') AND saved_ms < ? "
+        "AND remote_draft = '' AND remote_message = '' AND attempt = '' "
         "AND NOT EXISTS (SELECT 1 FROM draft_turn t WHERE t.draft = draft.id)",
         (before_ms,),
     )
@@ -300,122 +329,3 @@ def sweep(connection: sqlite3.Connection, before_ms: int) -> None:
     )
     connection.execute("DELETE FROM outgoing WHERE state IN ('seen', 'cancelled') AND changed_ms < ?", (before_ms,))
     blobs.collect(connection)
-
-
-# the server's drafts
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A local draft and the server's copy of it.
-
-    `remote_draft`: the remote's handle ('' when it has none, or it is not known yet), `remote_message`: the message
-    that stands for it in the Drafts folder, `pushed`: the revision the server has.
-    """
-
-    draft: Draft
-    remote_draft: str
-    remote_message: str
-    pushed: int
-    discarded: bool = False
-
-
-def standings(connection: sqlite3.Connection, mailbox: str) -> list[Standing]:
-    """What the server's Drafts folder must still hear: open drafts it lacks, discarded ones it still has."""
-    found = rows(
-        connection,
-        "mailbox = ? AND (state = 'open' AND pushed != revision "
-        "OR state = 'discarded' AND (remote_draft != '' OR remote_message != ''))",
-        (mailbox,),
-    )
-    return [
-        Standing(one.draft, one.remote_draft, one.remote_message, one.pushed, one.state == DISCARDED) for one in found
-    ]
-
-
-def note(connection: sqlite3.Connection, number: int, pushed: int, **remote: str) -> None:
-    """What the server calls a draft now, and the revision it has."""
-    connection.execute(
-        "UPDATE draft SET remote_draft = ?, remote_message = ?, remote_digest = ?, pushed = ? WHERE id = ?",
-        (remote["draft"], remote["message"], remote["digest"], pushed, number),
-    )
-
-
-def listed(connection: sqlite3.Connection, mailbox: str) -> dict[int, int]:
-    """Local id of a message in the Drafts folder → the draft of ours it is the server's copy of."""
-    return dict(
-        connection.execute(
-            "SELECT m.id, d.id FROM draft d CROSS JOIN message m ON m.mailbox = d.mailbox "
-            "AND m.remote_id = d.remote_message "
-            "WHERE d.state = 'open' AND d.remote_message != '' AND (d.mailbox = ? OR ? = '')",
-            (mailbox, mailbox),
-        ).fetchall()
-    )
-
-
-def from_message(mailbox: str, raw: bytes, own: Sequence[str]) -> tuple[Draft, list[tuple[Enclosure, Blob]]]:
-    """A message of the server's Drafts folder as a draft to go on with, and its files."""
-    from crmmail.mail import attachments
-    from crmmail.mail.parse import parse
-
-    parsed = parse(raw)
-    files = []
-    for item in parsed.body.attachments:
-        blob = blobs.make(attachments.content(raw, item.part))
-        files.append((Enclosure(item.name, item.content_type, blob.size, blob.digest), blob))
-    told = parsed.headers
-    draft = Draft(
-        0,
-        mailbox=mailbox,
-        sender=next((one for one in own if one.casefold() == told.sender.email.casefold()), told.sender.email),
-        to=_plain(told.to),
-        cc=_plain(told.cc),
-        bcc=_plain(told.bcc),
-        subject=told.subject,
-        text=parsed.body.text,
-        kind="reply" if told.in_reply_to else "new",
-        in_reply_to=told.in_reply_to,
-        references=told.references,
-        enclosures=tuple(enclosure for enclosure, _blob in files),
-    )
-    return draft, files
-
-
-def _plain(people: Sequence[Address]) -> tuple[Address, ...]:
-    return tuple(one for one in people if one.email or one.name)
-
-
-def adopt(
-    connection: sqlite3.Connection,
-    message: str,
-    fresh: Draft,
-    files: Sequence[tuple[Enclosure, Blob]],
-    digest: str,
-    now_ms: int,
-) -> Draft:
-    """Go on with the server's draft `message`.
-
-    Where it is ours and unchanged there, ours goes on. Where it was changed there: ours, when nothing was typed here
-    since, takes that over; otherwise both stay, and ours lets go of the server's.
-    """
-    for _enclosure, blob in files:
-        blobs.put(connection, blob)
-    query = "SELECT remote_thread FROM message WHERE mailbox = ? AND remote_id = ?"
-    thread = connection.execute(query, (fresh.mailbox, message)).fetchone()
-    fresh = replace(fresh, remote_thread=thread[0] if thread else "")
-    found = rows(connection, "mailbox = ? AND remote_message = ? AND state = 'open'", (fresh.mailbox, message))
-    ours = found[0] if found else None
-    if ours is not None and ours.remote_digest in ("", digest):
-        return ours.draft
-    if ours is not None and ours.pushed == ours.revision:
-        taken = replace(fresh, id=ours.id, remote_id=ours.remote_draft, revision=ours.revision)
-        saved = _write(connection, taken, now_ms)
-        note(connection, ours.id, saved.revision, draft=ours.remote_draft, message=message, digest=digest)
-        return saved
-    handle = ""
-    if ours is not None:
-        handle = ours.remote_draft
-        note(connection, ours.id, 0, draft="", message="", digest="")
-    begun = insert(connection, replace(fresh, remote_id=handle), now_ms, message=message, digest=digest)
-    connection.execute("UPDATE draft SET pushed = revision WHERE id = ?", (begun.id,))
-    return begun

@@ -19,7 +19,7 @@ from typing import Any
 from crmmail.errors import DraftError, StoreError
 from crmmail.i18n import N_, _
 from crmmail.model import Draft, Outgoing, SendState
-from crmmail.store import blobs, codec, completion, drafts
+from crmmail.store import blobs, codec, completion, drafts, remote_drafts
 from crmmail.store.blobs import Blob
 
 ALTERED = N_("What was queued has been altered on the disk; it was not sent.")
@@ -230,7 +230,7 @@ def _reopened(connection: sqlite3.Connection, number: int, now: float) -> Draft:
     if kept is not None:
         return kept.draft
     raw = blobs.unpack(outgoing.digest, blobs.row(connection, outgoing.digest))
-    fresh, files = drafts.from_message(outgoing.mailbox, raw, ())
+    fresh, files = remote_drafts.from_message(outgoing.mailbox, raw, ())
     for _enclosure, blob in files:
         blobs.put(connection, blob)
     return drafts.insert(connection, fresh, int(now * 1000))

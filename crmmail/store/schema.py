@@ -14,7 +14,7 @@ from typing import Any
 from crmmail.errors import StoreError
 from crmmail.i18n import _
 
-DESK_VERSION = 3
+DESK_VERSION = 4
 CACHE_VERSION = 4
 
 Step = Callable[[Any], None]
@@ -60,12 +60,13 @@ CREATE TABLE main.quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, cont
 # What the user writes. Statements of their own, so that a migration can run them within its transaction; terse, so that
 # the schema stays on the file's first page, which `salvage` knows how to replace.
 # A draft's `content` is all of it but what the columns say; `enclosed`: the revision in which a file was attached last;
-# `pushed`: the revision the server has. A `draft_turn` belongs to an act: `other` is the content that undo, or redo,
-# puts in the place of the draft's. A blob is a file or a whole message, found by its SHA-256.
+# `pushed`: the revision the server has; `attempt`: a save there without an answer. A `draft_turn` belongs to an act:
+# `other` is the content that undo, or redo, puts in the place of the draft's. A blob is a file or a whole message,
+# found by its SHA-256.
 WRITING = (
     """CREATE TABLE main.draft (
 id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT, state TEXT, content TEXT, revision INT, saved_ms INT, enclosed INT,
-remote_draft TEXT, remote_message TEXT, remote_digest TEXT, pushed INT, hash BLOB)""",
+remote_draft TEXT, remote_message TEXT, remote_digest TEXT, pushed INT, attempt TEXT DEFAULT '', hash BLOB)""",
     "CREATE INDEX main.draft_state ON draft(state, mailbox)",
     "CREATE TABLE main.draft_turn (act INTEGER PRIMARY KEY, draft INT, other TEXT, hash BLOB)",
     "CREATE TABLE main.blob (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, packed INT, content BLOB)",
@@ -97,7 +98,11 @@ DESK += ";\n".join(CUSTOMERS) + ";\n"
 
 def _add_writing(database: Any) -> None:
     for statement in WRITING:
-        database.conn.execute(statement)
+        database.conn.execute(statement.replace(", attempt TEXT DEFAULT ''", ""))
+
+
+def _add_attempt(database: Any) -> None:
+    database.conn.execute("ALTER TABLE draft ADD COLUMN attempt TEXT DEFAULT ''")
 
 
 def _add_customers(database: Any) -> None:
@@ -180,7 +185,7 @@ def _add_remote_thread(database: Any) -> None:
 
 
 # Version it starts from → the step that leads to the next one.
-DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers}
+DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt}
 CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread, 3: _add_directory}
 
 CACHE = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -13,11 +12,12 @@ from typing import Any, TypeVar
 from crmmail.errors import StoreError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
-from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, SendState
-from crmmail.store import blobs, completion, drafts, identities, outgoing, window
+from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, Row, SendState
+from crmmail.store import blobs, completion, drafts, identities, outgoing, remote_drafts, window
 from crmmail.store.connections import Connections
-from crmmail.store.drafts import Kept, Standing
+from crmmail.store.drafts import Kept
 from crmmail.store.outgoing import Entry
+from crmmail.store.remote_drafts import Attempt, Followed, Standing
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Writing(abc.ABC):
 
     def drafted(self, mailbox: str = "") -> dict[int, int]:
         """Message of a Drafts folder → our open draft that it is the server's copy of: one line for both."""
-        return self._read(lambda connection: drafts.listed(connection, mailbox))
+        return self._read(lambda connection: remote_drafts.listed(connection, mailbox))
 
     def discard_draft(self, number: int) -> Act | None:
         """Take a draft out of the lists; undo brings the whole of it back. None when it was not open."""
@@ -127,36 +127,57 @@ class Writing(abc.ABC):
 
         Where ours and the server's have both changed since they were one, both are kept.
         """
-        located = self._read(lambda connection: window.of_ids(connection, [message]))
-        raw = self._read(lambda connection: window.raw(connection, message))
-        if not located or raw is None:
+        row, raw, ours = self._read(lambda connection: _drafted(connection, message))
+        if raw is None or row is None:
+            if ours is not None:
+                return ours
             raise StoreError(
                 _("This draft is not downloaded yet."), next_step=_("Wait until it is here, then open it again.")
             )
-        row = located[0]
         own = [one.address.email for one in self.identities(row.mailbox)]
-        fresh, files = drafts.from_message(row.mailbox, raw, own)
-        digest = hashlib.sha256(raw).hexdigest()
+        fresh, files = remote_drafts.from_message(row.mailbox, raw, own)
+        digest = remote_drafts.digest_of(raw)
         return self._draft_deed(
-            lambda connection: drafts.adopt(connection, row.remote_id, fresh, files, digest, self._now_ms())
+            lambda connection: remote_drafts.adopt(connection, row.remote_id, fresh, files, digest, self._now_ms())
         )
 
     def drafts_to_push(self, mailbox: str) -> list[Standing]:
         """What the server's Drafts folder must still hear of: drafts it lacks, discarded ones it still has."""
-        return self._read(lambda connection: drafts.standings(connection, mailbox))
+        return self._read(lambda connection: remote_drafts.standings(connection, mailbox))
+
+    def note_draft_attempt(self, number: int, attempt: Attempt | None) -> None:
+        """A draft is about to be saved on the server (None: that try left nothing behind)."""
+        with self._writing():
+            self._commit(lambda connection: remote_drafts.note_attempt(connection, number, attempt))
 
     def note_draft(
         self, number: int, pushed: int, *, remote_draft: str = "", remote_message: str = "", digest: str = ""
     ) -> None:
         """The server has revision `pushed` under these names ('' when it was removed there)."""
+        names = {"draft": remote_draft, "message": remote_message, "digest": digest}
         with self._writing():
-            self._commit(
-                lambda connection: drafts.note(
-                    connection, number, pushed, draft=remote_draft, message=remote_message, digest=digest
-                )
-            )
+            self._commit(lambda connection: remote_drafts.note(connection, number, pushed, **names))
             found = self._read(lambda connection: drafts.row(connection, number, *drafts.STATES))
             self._gather(_drafts_changed(found.mailbox if found else ""))
+
+    def drafts_followed(self, mailbox: str) -> list[Followed]:
+        """The drafts nothing was typed in since the server got them, and where their copies are in the local copy."""
+        return self._read(lambda connection: remote_drafts.followed(connection, mailbox))
+
+    def note_draft_digest(self, number: int, remote_message: str, raw: bytes) -> None:
+        """What the server's copy of a draft says, heard for the first time."""
+        digest = remote_drafts.digest_of(raw)
+        with self._writing():
+            self._commit(lambda connection: remote_drafts.note_digest(connection, number, remote_message, digest))
+
+    def draft_went_elsewhere(self, draft: Draft) -> bool:
+        """The server's copy was removed, sent or changed by another client: that is what counts now. False when it was
+        typed in here meanwhile: then it stays. What is saved into it later is kept as a draft of its own.
+        """
+        with self._writing():
+            done = self._commit(lambda connection: remote_drafts.step_aside(connection, draft.id, draft.revision))
+            self._gather(_drafts_changed(draft.mailbox))
+        return done
 
     # the outbox
 
@@ -279,6 +300,14 @@ class Writing(abc.ABC):
         with self._writing():
             self._commit(lambda connection: identities.keep(connection, mailbox, kept))
             self._gather(Change(mailboxes=frozenset({mailbox})))
+
+
+def _drafted(connection: sqlite3.Connection, message: int) -> tuple[Row | None, bytes | None, Draft | None]:
+    """A message of a Drafts folder, its bytes, and the draft of ours it is the copy of."""
+    row = next(iter(window.of_ids(connection, [message])), None)
+    if row is None:
+        return None, None, None
+    return row, window.raw(connection, message), remote_drafts.ours(connection, row.mailbox, row.remote_id)
 
 
 def _noun(kept: Kept | None) -> Draft | None:

@@ -1,4 +1,4 @@
-"""One mailbox, one round: push what the user did, pull what the server has, fetch bodies. No thread, no waiting.
+"""One mailbox, one round: push what the user did and wrote, pull what is new, fetch bodies. No thread, no waiting.
 
 `RemoteSync.step()` is complete in itself: the engine's thread, `crmmail sync --once` and the tests call the same
 thing. Whatever happens ends in an `Outcome` and a `Status` that was true when it was said.
@@ -22,6 +22,7 @@ from crmmail.i18n import _, ngettext
 from crmmail.model import Page, Phase, Status
 from crmmail.sync.bodies import Bodies
 from crmmail.sync.decide import Decision, Move, decide
+from crmmail.sync.drafts import Drafting
 from crmmail.sync.pace import Pace
 from crmmail.sync.pull import Circle, slices
 from crmmail.sync.push import Pusher
@@ -96,7 +97,9 @@ class RemoteSync:
         self._rng = rng or random.Random()
         self._pace = pace or Pace()
         self._pusher = Pusher(store, remote, clock, self._rng)
-        self._sending = Sending(store, self.mailbox, cast("Sender", remote), clock, self._rng)
+        sender = cast("Sender", remote)
+        self._sending = Sending(store, self.mailbox, sender, clock, self._rng)
+        self._drafting = Drafting(store, self.mailbox, remote, sender, clock, self._rng)
         self._bodies = Bodies(store, remote, self._take)
         self._work = _Round(timer())
         self._begun = False
@@ -173,6 +176,8 @@ class RemoteSync:
             self._attend(work)
             exhausted = self._pull(work)
             more = self._fetch(work) if exhausted else True
+            if exhausted:
+                self._drafting.follow()
             self._last = self._settle(work, more)
         except Exception as error:  # noqa: BLE001 - the edge: everything becomes a status, nothing ends the thread
             self._last = self._trouble(error, work)
@@ -183,6 +188,7 @@ class RemoteSync:
         if not self._begun:
             self._pusher.begin()
             self._sending.hasten()
+            self._drafting.hasten()
             self._bodies.forget_omitted()
             self._begun = True
         elif slip < self._slip - CLOCK_SLIP:
@@ -203,7 +209,9 @@ class RemoteSync:
         pushed = self._pusher.push(self._stopping)
         work.pushed += pushed.done
         work.rejected += pushed.rejected
+        self._drafting.settle_queued()
         work.pushed += self._sending.step(self._stopping)
+        work.pushed += self._drafting.step(self._stopping)
 
     # Pull
 
@@ -302,7 +310,7 @@ class RemoteSync:
         self._say(phase, sentence, next_step, missing=missing)
         self._schedule_repair(bool(missing) and not waiting and not more)
         wait = 0.0 if more else self._pace.shortest if missing or waiting else self._pace.interval
-        wait = min(wait, self._sending.wait())
+        wait = min(wait, self._sending.wait(), self._drafting.wait())
         return self._outcome(work, phase, wait, more, sentence, next_step, self._consent)
 
     def _verdict(self, waiting: int, missing: dict[str, int], more: bool) -> tuple[Phase, str, str]:

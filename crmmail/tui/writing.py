@@ -187,11 +187,6 @@ class Writing(Reading, Acts, Telling, Going):
             return True
         if self.messages.query_shown.folder != Role.DRAFTS.value or self.program.readonly or not self.sends:
             return False
-        known = self.store.drafted().get(message)
-        draft = self.store.draft(known) if known else None
-        if draft is not None:
-            self.write(draft)
-            return True
         self._in_thread_worker(lambda: self._adopt(message))
         return True
 

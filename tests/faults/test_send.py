@@ -166,7 +166,9 @@ def test_s08_one_refused_recipient_of_three_fails_the_whole_message_and_is_named
 
 def test_s11_reading_back_what_was_sent_may_fail_and_it_stays_sent(filled: World) -> None:
     queued = queue(filled, 1)
-    filled.sandbox.faults.add("status", method="GET", path=r"/messages/[^/?]+\?", status=503, times=4)
+    first = 2 if filled.provider == "outlook" else 1  # before that the draft is read, not what was sent
+    reads = range(first, first + 4)
+    filled.sandbox.faults.add("status", method="GET", path=r"/messages/[^/?]+\?", status=503, nth=reads, times=4)
     for _ in range(4):
         filled.step()
         assert state(filled, queued).state in (SendState.ACCEPTED, SendState.SEEN)

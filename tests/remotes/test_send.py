@@ -17,7 +17,7 @@ import pytest
 from crmmail.errors import Offline, Rejected, Transient
 from crmmail.mail import compose
 from crmmail.model import Address, Draft, Enclosure, Identity, Outgoing, SendState
-from crmmail.remotes import Where, graph_send
+from crmmail.remotes import Where, gmail_send, graph_send
 from crmmail.sandbox import mime
 from tests.remotes.world import GmailWorld, GraphWorld, World
 
@@ -225,6 +225,59 @@ def test_a_draft_saved_again_takes_the_place_of_the_one_before(world: World) -> 
     assert remote.delete_draft(again.remote_draft)
     assert remote.delete_draft(again.remote_draft)
     assert [message for message in world.mailbox.messages.values() if "DRAFT" in message.labels] == []
+
+
+def test_a_draft_begun_elsewhere_is_found_by_its_message_replaced_and_removed(world: World) -> None:
+    theirs = world.connect().save_draft(built(world, text="begun elsewhere", token="another-client")[1])
+    remote = world.connect()
+    found = remote.draft_at(theirs.remote_id)
+    assert found == theirs
+    ours = remote.save_draft(built(world, text="and ended here", token="version-2")[1], found.remote_draft)
+    assert not ours.conflict
+    assert remote.draft_at(theirs.remote_id) is None
+    assert remote.delete_draft(remote.draft_at(ours.remote_id).remote_draft)
+    assert remote.draft_at(ours.remote_id) is None
+
+
+def test_what_is_sent_thrown_away_or_no_draft_is_found_as_none(world: World) -> None:
+    remote = world.connect()
+    kept = remote.save_draft(built(world)[1])
+    assert remote.draft_at(world.add()[0]) is None
+    assert remote.draft_at("no-such-id") is None
+    remote.send_draft(kept.remote_draft)
+    assert remote.draft_at(kept.remote_id) is None
+    if world.provider == "outlook":
+        thrown = remote.save_draft(built(world, token="version-2")[1])
+        world.move(thrown.remote_id, "deleteditems")
+        assert remote.draft_at(thrown.remote_id) is None
+
+
+def test_a_draft_is_found_behind_the_first_page(
+    worlds: Callable[[type[World]], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gmail_send, "LISTED", 2)
+    world = worlds(GmailWorld)
+    remote = world.connect()
+    kept = remote.save_draft(built(world)[1])
+    for number in range(4):
+        remote.save_draft(built(world, token=f"another-{number}")[1])
+    assert remote.draft_at(kept.remote_id) == kept
+    assert len(world.box.ledger.asked("pageToken")) == 2
+
+
+def test_a_draft_whose_version_is_not_told_is_doubtful(worlds: Callable[[type[World]], World]) -> None:
+    """Without the version that is there, a later change by another client would be overwritten."""
+    world = worlds(GraphWorld)
+    remote = world.connect()
+    raw = built(world)[1]
+    world.box.faults.add("status", method="GET", path=r"/me/messages/[^/]+\?", status=503, times=9)
+    with pytest.raises(Transient):
+        remote.save_draft(raw)
+    world.box.faults.clear()
+    kept = remote.save_draft(raw, doubtful=True)
+    assert "#" in kept.remote_draft
+    drafts = [message.key for message in world.mailbox.messages.values() if "DRAFT" in message.labels]
+    assert [world.mailbox.id_of(key) for key in drafts] == [kept.remote_id]
 
 
 def test_a_draft_changed_by_another_client_is_kept_beside_ours(world: World) -> None:
