@@ -1,6 +1,6 @@
 """The sandbox before clients we did not write: Google's and Microsoft's own libraries, each in its own environment.
 
-Off unless CRMMAIL_CLIENT_TESTS names them: `google` (small), `graph` (473 MB installed), with commas, or `1` for all. The
+Off unless CRMMAIL_CLIENT_TESTS names them: `google` (small), `graph` (473 MB installed), or `1` for all. The
 environments are made once, in CRMMAIL_CLIENT_ENVIRONMENTS or a temporary directory.
 """
 
