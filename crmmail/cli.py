@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crmmail import __version__, i18n, shell_compose
+from crmmail import __version__, i18n, shell_compose, shell_connect
 from crmmail.errors import CrmMailError
 from crmmail.i18n import N_, _
 
@@ -129,18 +129,6 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     demo.add_argument("--mail", type=Path, metavar="PATH", help=_("a Maildir, mbox or folder of .eml instead"))
     demo.add_argument("--offline", action="store_true", help=_("start without a connection"))
 
-    connect = commands.add_parser("connect", parents=[again], help=_("connect a Gmail or Outlook mailbox"))
-    connect.add_argument("provider", choices=("gmail", "outlook"))
-    connect.add_argument("--name", default="", help=_("a short name for the mailbox"))
-    connect.add_argument("--client-id", default="", metavar="ID", help=_("your own OAuth client id"))
-    connect.add_argument("--client-file", default="", metavar="FILE", help=_("the client JSON file from Google"))
-    connect.add_argument("--tenant", default="", help=_("Outlook: common, organizations, consumers or a tenant"))
-    connect.add_argument("--browser", action="store_true", help=_("sign in by browser instead of a device code"))
-    connect.add_argument("--paste", action="store_true", help=_("paste the address the browser ends at (over SSH)"))
-    connect.add_argument(
-        "--token-store", choices=("keyring", "file"), default="", help=_("where to keep the session: keyring or file")
-    )
-
     sandbox = commands.add_parser("sandbox", parents=[again], help=_("run a local Gmail and Outlook to try against"))
     sandbox.add_argument("--port", type=_port, default=0, metavar="P", help=_("the plain HTTP port (any free one)"))
     sandbox.add_argument("--messages", type=_count, default=2000, metavar="N", help=_("how many messages (2000)"))
@@ -151,6 +139,7 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     remove.add_argument("name", help=_("the mailbox's short name"))
     commands.add_parser("keys", parents=[again], help=_("list the keys"))
     shell_compose.add_parsers(commands, again)
+    shell_connect.add_parsers(commands, again)
 
 
 def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser], again: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, i18n, mailboxes, model, shell_compose
+from crmmail import config, i18n, mailboxes, model, shell_compose, shell_connect
 from crmmail.errors import CrmMailError, ProfileBusy, SettingsError
 from crmmail.i18n import _, ngettext
 from crmmail.ops import Verb
@@ -37,7 +37,9 @@ def run(options: argparse.Namespace) -> int:
         case "mailboxes":
             return _mailboxes(place, settings, options)
         case "connect":
-            return _connect(place, settings, options)
+            return shell_connect.connect(place, settings, options)
+        case "doctor":
+            return shell_connect.doctor(place, settings, options)
         case "disconnect":
             return _disconnect(place, settings, options)
         case "sync":
@@ -101,7 +103,7 @@ def _mailboxes(place: config.Profile, settings: config.Settings, options: argpar
     if options.json:
         return _print_json(found)
     if not found:
-        _say(_("No mailbox yet. `crmmail connect gmail` or `crmmail connect outlook` connects one."))
+        _say(_("No mailbox yet. `crmmail` connects one; so does `crmmail connect`."))
         return 1
     for item in found:
         print(
@@ -129,15 +131,6 @@ def _mailbox_json(
         "session": session,
         "session_renewed": _moment(age * 1000) if age else None,
     }
-
-
-def _connect(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
-    from crmmail.auth import console
-
-    name = console.connect(place, settings, options)
-    _say(_("Connected. `crmmail` opens it; `crmmail sync --once` downloads it from a script."))
-    print(name)
-    return 0
 
 
 def _disconnect(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:

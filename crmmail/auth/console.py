@@ -34,14 +34,14 @@ def connect(place: config.Profile, settings: config.Settings, options: argparse.
     try:
         return _run(guide.begin(wish), opens)
     except SignInError as error:
-        if error.code != "no_keyring" or not _agrees(error):
+        if error.code != "no_keyring" or not agrees(error):
             raise
     import dataclasses
 
     return _run(guide.begin(dataclasses.replace(wish, token_store="file")), opens)
 
 
-def _agrees(error: CrmMailError) -> bool:
+def agrees(error: CrmMailError) -> bool:
     """Ask whether a private file will do. Nobody there to ask: no."""
     if not sys.stdin.isatty():
         return False
