@@ -264,6 +264,9 @@ def _fill(store: Store, visitor: Visitor) -> None:
 
 
 def _open(store: Store, settings: config.Settings, place: config.Profile, visitor: Visitor) -> int:
+    from crmmail.tui import garbage
+
+    garbage.pause()
     from crmmail.tui.app import CrmMail
 
     app = CrmMail(store, settings, engine=_engine(store, visitor), place=place)

@@ -91,6 +91,9 @@ def _open(place: config.Profile, settings: config.Settings, options: argparse.Na
             _("crmmail needs a terminal to open in."),
             next_step=_("In a script use `crmmail list`, `crmmail show` and the other commands."),
         )
+    from crmmail.tui import garbage
+
+    garbage.pause()  # before the imports: they are half of the start
     from crmmail.tui import app
 
     return app.start(place, settings, lang=options.lang)

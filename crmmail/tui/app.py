@@ -6,6 +6,7 @@ under a lock and posts one empty `Doorbell`, of which the queue never holds two.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import sys
@@ -27,7 +28,7 @@ from crmmail import config, i18n
 from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
 from crmmail.model import Change, Draft, Mailbox, Role
-from crmmail.tui import keymap, words
+from crmmail.tui import garbage, keymap, words
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.main import MainScreen
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
 SWITCH_INTERVAL = 0.0005
+REST = 0.2  # seconds without a key: later than the preview of the wide layout, sooner than most next keys
+PAUSE = 0.002  # seconds between two pieces of what is prepared then: a key gets in
 
 
 class Engine(Protocol):
@@ -101,6 +104,8 @@ class CrmMail(App[None]):
         self._lock = threading.Lock()
         self._rung = Change()
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._key_at = 0.0  # of the loop's clock
+        self._rest: asyncio.TimerHandle | None = None
         self.keymap = Keymap.build(settings.key_preset, settings.keys)
         self.animation_level = "none"
         if settings.theme in self.available_themes:
@@ -131,12 +136,14 @@ class CrmMail(App[None]):
     def on_unmount(self) -> None:
         """Nothing may ring any more."""
         self._unsubscribe()
+        if self._rest is not None:
+            self._rest.cancel()
         if self.engine is not None:
             self.engine.stop()
 
     def _after_first_paint(self) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
-        gc.freeze()  # what the start made stays: later collections need not walk through it
+        garbage.resume()
         if self.readonly:
             self.main.say(_("Another crmmail is open on this profile: here you can only read."), words.WARN)
         trouble = keymap.problems(self.settings.key_preset, self.settings.keys)
@@ -158,6 +165,7 @@ class CrmMail(App[None]):
         engine = self._build_engine()
         engine.start()
         self.engine = engine
+        gc.freeze()  # the libraries it brought in stay too
 
     # --- the door
 
@@ -200,10 +208,36 @@ class CrmMail(App[None]):
         await super().on_event(event)
 
     async def _press(self, event: events.Key) -> bool:
+        self._await_rest()
         screen = self.screen
         if not isinstance(screen, Keyboard) or (isinstance(self.focused, Input) and not screen.takes_typing):
             return False
         return await screen.press(event)
+
+    def _await_rest(self) -> None:
+        """When the keys pause, what would delay one is done."""
+        loop = asyncio.get_running_loop()
+        self._key_at = loop.time()
+        if self._rest is None:
+            self._rest = loop.call_later(REST, self._rested)
+
+    def _rested(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._key_at + REST - loop.time()
+        if left > 0.001:
+            self._rest = loop.call_later(left, self._rested)
+        else:
+            garbage.collect()
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """A little of what the next keys will need, again and again until all is there or a key comes."""
+        loop = asyncio.get_running_loop()
+        more = isinstance(self.screen, MainScreen) and self.screen.messages.prepare()
+        if loop.time() - self._key_at < REST:
+            self._rest = loop.call_later(REST, self._rested)
+        else:
+            self._rest = loop.call_later(PAUSE, self._prepare) if more else None
 
     # --- settings that change while running
 

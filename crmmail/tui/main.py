@@ -5,12 +5,15 @@ Below 100 columns one pane at a time, from 100 folders beside the list, from 160
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Region
+from textual.strip import Strip
 
 from crmmail import ops
 from crmmail.model import Change, Mailbox, Phase, Query, Role, State, Status
@@ -31,8 +34,17 @@ if TYPE_CHECKING:
 
 MIDDLE_FROM, WIDE_FROM = 100, 160  # columns
 LEAST = (40, 8)  # columns and rows; below, nothing could be shown that a key acts on
+HELD = 0.03  # seconds between two commands; sooner it is a key held down, and what stands around the list may follow
 _VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; the store decides for each in the end
 STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
+
+
+class Panes(Horizontal):
+    """Beside one another they cover it all: its own ground need not be painted."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Nothing; where a pane should leave a gap, the screen's ground shows."""
+        return []
 
 
 class MainScreen(Writing, Finding):
@@ -58,11 +70,13 @@ class MainScreen(Writing, Finding):
         self.notice = NoticeLine(id="notice")
         self.footer = FooterLine(id="footer")
         self.prefix_panel = PrefixPanel(id="prefix")
-        self.panes = Horizontal(id="panes")
+        self.panes = Panes(id="panes")
         self.too_small = TooSmall(LEAST, id="small")
         self.undoable = self.redoable = False
         self._verbs: tuple[tuple[int, ...], frozenset[Verb]] = ((), frozenset())
-        self._late_due = False
+        self._late_due = self._renewal_due = False
+        self._commanding = False
+        self._settled_at = 0.0
 
     def compose(self) -> ComposeResult:
         """Title, panes, notice, footer."""
@@ -155,20 +169,50 @@ class MainScreen(Writing, Finding):
 
     # --- following the store
 
+    async def run_command(self, command_id: str) -> None:
+        """A key paints once: what stands around the list is renewed at its end, not at each of its steps."""
+        if self._commanding:
+            await super().run_command(command_id)
+            return
+        self._commanding = True
+        try:
+            await super().run_command(command_id)
+        finally:
+            self._commanding = False
+            self._settle()
+
+    def _settle(self) -> None:
+        held = time.monotonic() - self._settled_at < HELD
+        self._settled_at = time.monotonic()
+        if held and (self._late_due or self._renewal_due):
+            self._late_due = True
+            self.call_after_refresh(self._late)
+        elif self._late_due:
+            self._late()
+        elif self._renewal_due:
+            self.renew()
+
+    def renew(self) -> None:
+        """Title, place and footer as things stand: within a command, at its end."""
+        self._renewal_due = self._commanding
+        if not self._commanding:
+            super().renew()
+
     def publish(self, change: Change) -> None:
-        """The store changed: the list at once, everything else after the next paint."""
+        """The store changed: the list at once, what stands around it at the end of the command or after the paint."""
         if change.mailboxes:
             self.boxes = {box.id: box for box in self.store.mailboxes()}
             self.statuses = self.store.statuses()
         self._verbs = ((), frozenset())
         if self._concerns_list(change):
             self.messages.reload(mine=self.acting)
-        if self.reader.message_id in change.messages:
+        if self.reader.message_id in change.messages and (self.reading or self._under_cursor()):
             self.refresh_reader()
         self.tell(change)
         if not self._late_due:
             self._late_due = True
-            self.call_after_refresh(self._late)
+            if not self._commanding:
+                self.call_after_refresh(self._late)
 
     def _concerns_list(self, change: Change) -> bool:
         query = self.messages.query_shown
@@ -176,7 +220,13 @@ class MainScreen(Writing, Finding):
             return True
         return any(folder == query.folder and query.mailbox in ("", mailbox) for mailbox, folder in change.folders)
 
+    def _under_cursor(self) -> bool:
+        """Whether the preview is still of the message the cursor is on; another one follows in a moment."""
+        return self.reader.message_id == self.messages.cursor_id
+
     def _late(self) -> None:
+        if not self._late_due:
+            return
         self._late_due = False
         self.sidebar.reload()
         self.refresh_journal()
@@ -206,7 +256,7 @@ class MainScreen(Writing, Finding):
         self.active_pane = pane
         for name, widget in ((LIST, self.messages), (READER, self.reader), (SIDEBAR, self.sidebar)):
             widget.activate(name == pane)
-        self.call_after_refresh(self.renew)
+        self.renew()
 
     def on_resize(self) -> None:
         """Another size, perhaps another arrangement."""
@@ -268,7 +318,7 @@ class MainScreen(Writing, Finding):
     def speak(self) -> None:
         """Another language: everything is painted anew."""
         self.sidebar.reload()
-        self.refresh_reader()
+        self.reader.lay_out()
         self.notice.say("", "")
         self.messages.reload()
         self.messages.forget_colors()

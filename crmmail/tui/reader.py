@@ -86,22 +86,24 @@ class Reader(PaintedScroll, can_focus=False):
     def show(self, message: Message | None, thread: tuple[int, int] = (1, 1)) -> None:
         """Show a message from its beginning; the same one again keeps its place and its folds."""
         same = message is not None and message.row.id == self.message_id
+        if same and (message, thread) == (self.message, self.thread) and self.shape.width == self._text_width:
+            return
         self.message, self.thread = message, thread
         if not same:
-            self.shape = Shape(0)
+            self.shape = Shape(self.shape.width)
             self.jump(0)
         self._quotes = bool(message and message.body and text_lines.has_quotes(message.body))
-        self._lay_out()
+        self.lay_out()
 
     def toggle_quotes(self) -> None:
         """Unfold quoted text, or fold it."""
         self.shape = replace(self.shape, quotes=not self.shape.quotes)
-        self._lay_out()
+        self.lay_out()
 
     def show_whole(self) -> None:
         """Also what is beyond the cap."""
         self.shape = replace(self.shape, whole=True)
-        self._lay_out()
+        self.lay_out()
 
     def scroll_lines(self, by: int) -> bool:
         """Scroll; whether that was possible."""
@@ -109,28 +111,37 @@ class Reader(PaintedScroll, can_focus=False):
         self.jump(before + by)
         return self.scroll_offset.y != before
 
-    def _lay_out(self) -> None:
-        width = min(self.size.width - 3, TEXT_WIDTH)
+    @property
+    def _text_width(self) -> int:
+        """While it is hidden, that of the last time it was shown: mostly the next one's too."""
+        return min(self.size.width - 3, TEXT_WIDTH) if self.size.width else self.shape.width
+
+    def lay_out(self) -> None:
+        """Wrap the text anew: another message, width, language or keys."""
+        self._wrap()
+        self.refresh()
+
+    def _wrap(self) -> None:
+        width = self._text_width
         if width > 10 and self.message is not None:
             self.shape = replace(self.shape, width=width, key=self.hints())
             self._lines = text_lines.layout(self.message, self.shape, self.thread)
         elif self.message is None:
             self._lines = []
         self.set_length(len(self._lines))
-        self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap anew."""
-        if min(self.size.width - 3, TEXT_WIDTH) != self.shape.width:
-            self._lay_out()
+        if self._text_width != self.shape.width:
+            self.lay_out()
 
     def render_line(self, y: int) -> Strip:
         """One line of text, a cell of margin at the left."""
         index = self.scroll_offset.y + y
         width = self.size.width
         # Shown for the first time it is painted before it hears of its size: wrap now, not a frame later.
-        if y == 0 and self.message is not None and min(width - 3, TEXT_WIDTH) != self.shape.width:
-            self._lay_out()
+        if y == 0 and self.message is not None and self._text_width != self.shape.width:
+            self._wrap()
         base = self.ink()
         if index >= len(self._lines):
             return self._nothing(y, width) if self.message is None else Strip.blank(width, base)

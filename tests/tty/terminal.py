@@ -105,8 +105,14 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """The screen, a line a row, trailing blanks cut."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        """The screen, a line a row, trailing blanks cut.
+
+        Not pyte's `display`, which takes a whole screen for granted: between two chunks half of a wide character may
+        have been written over.
+        """
+        screen = self.screen
+        rows = ("".join(screen.buffer[y][x].data for x in range(screen.columns)) for y in range(screen.lines))
+        return "\n".join(row.rstrip() for row in rows)
 
     def wait_for(self, pattern: str, limit: float = 15.0) -> str:
         """Read until `pattern` (a regular expression) is on the screen; returns the screen's text."""

@@ -1,0 +1,107 @@
+"""What a key costs: one paint with all that changed, nothing painted that stands, the rest done while nobody waits."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from crmmail.tui import garbage
+from tests.tui.conftest import app_on, inbox, shown, until
+
+
+def frames_of(app):
+    """The text of each frame from now on."""
+    frames = []
+    app.post_display_hook = lambda: frames.append(shown(app))
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("d", ("1 moved to trash", "199 messages", "z Undo")), ("s", ("1 added to favorites", "★"))]
+)
+async def test_the_first_frame_after_an_act_holds_all_that_it_changed(gmail, key, told):
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause(0.05)
+        frames = frames_of(app)
+        await pilot.press(key)
+        await until(pilot, lambda: frames)
+        assert all(words in frames[0] for words in told)
+        await pilot.pause(0.05)
+        assert set(frames) == {frames[0]}
+
+
+async def test_undo_is_painted_whole_at_once_too(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("d")
+        await pilot.pause(0.05)
+        frames = frames_of(app)
+        await pilot.press("z")
+        await until(pilot, lambda: frames)
+        assert "Undone: 1 moved to trash" in frames[0]
+        assert "200 messages" in frames[0]
+
+
+async def test_the_preview_of_a_message_that_leaves_is_not_painted_again(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(200, 40)) as pilot:
+        await pilot.press("j")
+        await until(pilot, lambda: app.main.reader.message_id == inbox(gmail)[1])
+        laid_out = []
+        wrap = app.main.reader.lay_out
+        app.main.reader.lay_out = lambda: (laid_out.append(app.main.reader.message_id), wrap())
+        await pilot.press("d")
+        await until(pilot, lambda: laid_out)
+        assert laid_out == [inbox(gmail)[1]]
+
+
+@pytest.mark.parametrize("key", ["pagedown", "G"])
+async def test_what_the_next_key_shows_is_painted_before_it_is_pressed(gmail, key):
+    app = app_on(gmail)
+    async with app.run_test(size=(120, 30)) as pilot:
+        messages = app.main.messages
+        await pilot.press("j")  # a rest follows
+        await until(pilot, lambda: not messages.prepare())
+        painted = []
+        paint = messages._paint
+        messages._paint = lambda row, *look: (painted.append(row.id), paint(row, *look))[1]
+        before = shown(app)
+        await pilot.press(key)
+        assert shown(app) != before
+        assert painted == []
+
+
+async def test_prepared_lines_look_like_those_painted_in_time(gmail):
+    looks = []
+    for prepare in (True, False):
+        app = app_on(gmail)
+        async with app.run_test(size=(120, 30)) as pilot:
+            messages = app.main.messages
+            while prepare and messages.prepare():
+                pass
+            await pilot.press("pagedown")
+            looks.append([list(strip) for strip in messages.render_lines(messages.size.region)])
+    assert looks[0] == looks[1]
+
+
+async def test_garbage_is_collected_in_the_rest_after_the_keys_and_not_under_them(gmail):
+    app = app_on(gmail)
+    ran = []
+
+    def heard(phase, facts):
+        if phase == "stop":
+            ran.append(facts["generation"])
+
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause(0.3)
+        assert gc.get_threshold() == garbage.NET
+        gc.collect()
+        gc.callbacks.append(heard)
+        try:
+            await pilot.press(*["pagedown"] * 3)
+            assert ran == []
+            await until(pilot, lambda: ran)
+        finally:
+            gc.callbacks.remove(heard)
