@@ -15,8 +15,8 @@ from crmmail.errors import SettingsError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line, clean_text
-from crmmail.model import Act, Change
-from crmmail.store import cards, directory, records
+from crmmail.model import Act
+from crmmail.store import cards, directory, following, records, rematch
 from crmmail.store.writing import Writing
 
 
@@ -125,25 +125,11 @@ class Customers(Writing):
 
     def _derive(self) -> None:
         """Let the directory follow the desk."""
-        change = self._commit(self._take_over)
+        self._gather(self._commit(following.take_over))
         fault("store.derived")
-        self._gather(change)
-
-    def _take_over(self, connection: sqlite3.Connection) -> Change:
-        row = connection.execute("SELECT seen FROM known").fetchone()
-        newest = records.newest(connection)
-        if row is None:
-            accounts, contacts = records.keys(connection, records.ACCOUNT), records.keys(connection, records.CONTACT)
-            touched = [(records.ACCOUNT, key) for key in accounts] + [(records.CONTACT, key) for key in contacts]
-            connection.execute("INSERT INTO known(seen) VALUES (?)", (newest,))
-        else:
-            newest, touched = records.touched(connection, row[0])
-            connection.execute("UPDATE known SET seen = ?", (newest,))
-        accounts = [key for kind, key in touched if kind == records.ACCOUNT]
-        contacts = [key for kind, key in touched if kind == records.CONTACT]
-        if accounts or contacts:
-            directory.derive(connection, accounts, contacts)
-        return Change(accounts=frozenset(accounts), crm=bool(touched))
+        if self._read(rematch.progress).total <= rematch.STEP:  # little mail: at once
+            while (change := self._commit(rematch.step)) is not None:
+                self._gather(change)
 
     def _tell_turned(self, act: Act) -> None:
         """After undo or redo: the directory follows the records."""

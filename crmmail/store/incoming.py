@@ -37,6 +37,7 @@ class Prepared:
     raw: bytes | None
     packed: bytes | None
     words: tuple[str, str, str, str] | None
+    told: tuple[Headers, tuple[str, ...]] | None  # headers and warnings, for whoever asks whose it is
 
 
 def prepare(mailbox: str, incoming: Incoming) -> Prepared:
@@ -65,6 +66,7 @@ def prepare(mailbox: str, incoming: Incoming) -> Prepared:
         raw=None if incoming.raw is None else zlib.compress(incoming.raw, 6),
         packed=codec.pack(headers, body) if headers else None,
         words=codec.indexed(headers, body) if headers else None,
+        told=(headers, body.flags if body else ()) if headers else None,
     )
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from crmmail import ops
 from crmmail.errors import StoreError
 from crmmail.i18n import _
-from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Change, Folder, Page, Patch, State, message_id
-from crmmail.store import codec, completion, projection
+from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Change, Folder, Headers, Page, Patch, State, message_id
+from crmmail.store import binding, codec, completion, projection
 from crmmail.store.faults import FuseBlown
 from crmmail.store.incoming import Prepared
 
@@ -64,6 +64,10 @@ class Ingest:
         self._touched: dict[int, None] = {}
         self._repainted: set[int] = set()
         self._born: set[int] = set()
+        self._told: dict[int, tuple[Headers, tuple[str, ...]]] = {}
+        self._bereaved: set[int] = set()  # conversations that lost a message
+        self._left: set[int] = set()  # copies of what was removed
+        self._unbound = Change()
 
     def run(self, page: Page, prepared: Sequence[Prepared], unkept: Sequence[str], now_ms: int) -> Change:
         """The whole page: removals behind the fuse, folders, upserts, patches, cursor."""
@@ -84,11 +88,17 @@ class Ingest:
             if patch.remote_id not in ended:
                 self._patch(patch)
         self._projection.refresh(list(self._touched))
-        change = self._projection.finish()
+        change = self._projection.finish() | self._bind()
         completion.count(self._connection, {**self._touched, **dict.fromkeys(self._repainted)}, now_ms)
         self._advance(page, now_ms)
         arrived = frozenset(self._projection.arrivals & self._born) if filled else frozenset()
         return change | Change(messages=frozenset(self._repainted), mailboxes=mailboxes, arrived=arrived)
+
+    def _bind(self) -> Change:
+        """Say whose the mail is that is new or moved."""
+        moved = {*self._touched, *self._repainted, *self._projection.messages, *self._left}
+        binder = binding.Binding(self._connection)
+        return self._unbound | binder.run(moved, threads=self._bereaved, told=self._told)
 
     def _mailbox_facts(self) -> tuple[bool, bool]:
         row = self._connection.execute(
@@ -124,7 +134,11 @@ class Ingest:
         if not doomed:
             return
         self._fuse(doomed)
-        self._projection.remove([known.id for known in doomed])
+        numbers = [known.id for known in doomed]
+        self._bereaved.update(known.thread for known in doomed)
+        left, self._unbound = binding.forget(self._connection, numbers)
+        self._left |= left
+        self._projection.remove(numbers)
 
     def _fuse(self, doomed: Sequence[_Known]) -> None:
         """Count what pages took out of each folder since the last complete one; stop when it is more than half."""
@@ -269,6 +283,8 @@ class Ingest:
     def _store_body(self, number: int, item: Prepared) -> None:
         if item.packed is None or item.words is None:
             return
+        if item.told is not None:
+            self._told[number] = item.told
         run = self._connection.execute
         run("INSERT OR REPLACE INTO body(message, packed) VALUES (?, ?)", (number, item.packed))
         if item.raw is not None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from crmmail.model import Change, Mailbox
-from crmmail.store import codec, projection, window
+from crmmail.store import binding, codec, projection, window
 from crmmail.store.projection import Projection
 
 REMOVED_AT_ONCE = 500
@@ -52,9 +52,14 @@ def unregister(connection: sqlite3.Connection, mailbox: str) -> Change:
     """Forget a mailbox's local copy. Its ops stay in the journal: they go on when it is connected again."""
     numbers = [row[0] for row in connection.execute("SELECT id FROM message WHERE mailbox = ?", (mailbox,))]
     view = Projection(connection)
+    left: set[int] = set()
+    unbound = Change()
     for start in range(0, len(numbers), REMOVED_AT_ONCE):
-        view.remove(numbers[start : start + REMOVED_AT_ONCE])
-    change = view.finish()
+        some = numbers[start : start + REMOVED_AT_ONCE]
+        copies, change = binding.forget(connection, some)
+        left, unbound = left | copies, unbound | change
+        view.remove(some)
+    change = view.finish() | unbound | binding.rebind(connection, left)
     connection.execute("DELETE FROM folder WHERE mailbox = ?", (mailbox,))
     connection.execute("DELETE FROM wanted WHERE mailbox = ?", (mailbox,))
     connection.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))

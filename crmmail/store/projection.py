@@ -126,6 +126,15 @@ class Projection:
         if before is None and new_flags & 1 and ("", INBOX) in new:
             self.arrivals.add(number)
 
+    def stand(self, place: Place, number: int, before: int | None, after: int | None) -> None:
+        """A message stands in a list with these flags now, and stood there with those before (None: not at all)."""
+        if after is None:
+            self._out.append((self.folder(place), number))
+        elif after != before:
+            self._in.append((self.folder(place), number, after))
+        total = (after is not None) - (before is not None)
+        self._count(place, total, ((after or 0) & 1) - ((before or 0) & 1))
+
     def _count(self, place: Place, total: int, unread: int) -> None:
         self.folders.add(place)
         counts = self._totals[place]

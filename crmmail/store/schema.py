@@ -149,23 +149,24 @@ DIRECTORY = (
     "CREATE INDEX cache.handle_owner ON handle(contact, account)",
     """CREATE TABLE cache.bond (
     message INTEGER PRIMARY KEY,
-    twin INTEGER NOT NULL,                   -- the same for every copy of one Message-ID
-    sent INTEGER NOT NULL,
-    evidence TEXT NOT NULL,                  -- what its people alone say (crm.match)
+    twin INTEGER NOT NULL,                   -- the same for every copy of one Message-ID from one sender
+    people TEXT NOT NULL,                    -- who takes part (crm.match.People)
+    evidence TEXT NOT NULL,                  -- what they say (crm.match.Evidence)
     bound TEXT NOT NULL,
     accounts TEXT NOT NULL,                  -- ids, linked or candidates, comma between
-    reason INTEGER NOT NULL,
-    detail TEXT NOT NULL,                    -- of the reason, or why it is ignored
+    verdict TEXT NOT NULL,                   -- all of it
     placed TEXT NOT NULL,                    -- the lists over all mailboxes it stands in: folder numbers
     flags INTEGER NOT NULL)""",
     "CREATE INDEX cache.bond_twin ON bond(twin)",
-    "CREATE TABLE cache.party_address (id INTEGER PRIMARY KEY, email TEXT NOT NULL, reversed TEXT NOT NULL)",
-    "CREATE INDEX cache.party_domain ON party_address(reversed)",
+    # `reversed`: com.example.acme@rui for rui@acme.example, so that a domain with all below it is one range.
+    "CREATE TABLE cache.party_address (id INTEGER PRIMARY KEY, reversed TEXT NOT NULL UNIQUE)",
     "CREATE TABLE cache.party (address INTEGER, message INTEGER, PRIMARY KEY (address, message)) WITHOUT ROWID",
     # `seen`: the last edit of the desk the tables above know of. `rematch`: whose mail is to be looked at again, and
-    # below which message.
+    # up to which address and message that is done.
     "CREATE TABLE cache.known (seen INTEGER NOT NULL)",
-    "CREATE TABLE cache.rematch (key TEXT PRIMARY KEY, below INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE cache.rematch (
+    key TEXT PRIMARY KEY, address TEXT NOT NULL, message INTEGER NOT NULL, done INTEGER NOT NULL,
+    total INTEGER NOT NULL) WITHOUT ROWID""",
 )
 
 

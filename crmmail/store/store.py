@@ -36,6 +36,7 @@ from crmmail.model import (
 from crmmail.ops import Verb
 from crmmail.store import (
     acts,
+    binding,
     codec,
     completion,
     drafts,
@@ -50,8 +51,8 @@ from crmmail.store import (
     salvage,
     window,
 )
+from crmmail.store.belonging import Belonging
 from crmmail.store.connections import Connections
-from crmmail.store.customers import Customers
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
 
@@ -60,7 +61,7 @@ _TROUBLE = (*faults.BROKEN, OSError)
 KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store(Customers):
+class Store(Belonging):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
@@ -491,7 +492,8 @@ def _storable_id(ack: Ack) -> str:
 def _projected(connection: sqlite3.Connection, ids: Sequence[int]) -> Change:
     view = projection.Projection(connection)
     view.refresh(list(ids))
-    return view.finish()
+    change = view.finish()
+    return change | binding.rebind(connection, view.messages)
 
 
 def _project_unfinished(connection: sqlite3.Connection) -> Change:

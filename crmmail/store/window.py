@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Folder, Message, Query, Role, Row, State
-from crmmail.store import codec, search
+from crmmail.store import codec, directory, search
 from crmmail.store.connections import Connection
 
 SEED_ORDER = ("inbox", "favorites", "drafts", "sent", "trash", "spam", "archive", "all")
@@ -21,6 +21,8 @@ _COLUMNS = (
 )
 _FROM = "message m LEFT JOIN thread t ON t.id = m.thread"
 _OUTGOING = frozenset({"sent", "drafts"})
+QUEUES = frozenset({"classify", "waiting"})
+"""Lists over all mailboxes that `store.binding` keeps: what is to be classified, what waits for our answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def source(connection: sqlite3.Connection, query: Query) -> Source:
     """How to read the list that `query` names."""
     asked = search.parse(query.text) if query.text.strip() else search.Search()
     key = asked.folder or query.folder
-    folders = _folder_ids(connection, query.mailbox, key)
+    folders, within = _lists(connection, query, key, named=bool(asked.folder))
     unread = query.unread if asked.unread is None else asked.unread
     starred = query.starred if asked.starred is None else asked.starred
     outgoing = key in _OUTGOING
@@ -64,12 +66,37 @@ def source(connection: sqlite3.Connection, query: Query) -> Source:
         if bound is not None:
             parts.append(f"{column} {sign} ?")
             arguments.append(_id_at(bound))
-    if query.account:
-        parts.append("0")  # no message is linked to an account until the CRM part stands
+    if within is not None:
+        parts.append(within[0].format(column=column))
+        arguments += within[1]
     plain = folders[0] if len(parts) == 1 and table == "place p" and len(folders) == 1 else None
     if unread is not None or starred is not None:
         plain = None
     return Source(column, f"FROM {table} WHERE {' AND '.join(parts)}", tuple(arguments), plain, outgoing)
+
+
+def _lists(
+    connection: sqlite3.Connection, query: Query, key: str, *, named: bool
+) -> tuple[list[int], tuple[str, list[object]] | None]:
+    """(the lists a query reads, what narrows them further).
+
+    An account's mail and the queues (`classify`, `waiting`) are one list each, over all folders and mailboxes; a
+    mailbox narrows them, and so does a folder that is asked for (an inbox only by `in:`, it being the default).
+    """
+    if not query.account and key not in QUEUES:
+        return _folder_ids(connection, query.mailbox, key), None
+    place = f"account:{directory.resolve(connection, query.account)}" if query.account else key
+    row = connection.execute("SELECT id FROM folder WHERE mailbox = '' AND key = ?", (place,)).fetchone()
+    parts: list[str] = []
+    arguments: list[object] = []
+    if query.account and key != Role.ALL and (named or key != Role.INBOX):
+        more = _lists(connection, Query(query.mailbox, key), key, named=named)[0]
+        many = ",".join(str(folder) for folder in more)
+        parts.append(f"EXISTS (SELECT 1 FROM place w WHERE w.folder IN ({many}) AND w.message = {{column}})")
+    if query.mailbox:
+        parts.append("EXISTS (SELECT 1 FROM message w WHERE w.id = {column} AND w.mailbox = ?)")
+        arguments.append(query.mailbox)
+    return [row[0] if row else 0], (" AND ".join(parts), arguments) if parts else None
 
 
 def _flag_sql(unread: bool | None, starred: bool | None) -> str:
@@ -103,7 +130,8 @@ def count(connection: sqlite3.Connection, query: Query) -> int:
 def _length(connection: sqlite3.Connection, found: Source, query: Query) -> int:
     if found.plain is not None:
         return _total(connection, found.plain)
-    if not query.text.strip() and query.unread is not None and query.starred is None and not query.account:
+    plain = not query.text.strip() and not query.account and query.folder not in QUEUES
+    if plain and query.unread is not None and query.starred is None:
         folders = _folder_ids(connection, query.mailbox, query.folder)
         column = "unread" if query.unread else "total - unread"
         marks = ",".join(str(folder) for folder in folders)
@@ -189,10 +217,24 @@ def of_ids(connection: sqlite3.Connection, numbers: Sequence[int], *, outgoing: 
         f"SELECT {_COLUMNS} FROM json_each(?) j CROSS JOIN {_FROM} WHERE m.id = j.value ORDER BY j.key",
         (json.dumps(list(numbers)),),
     )
-    return [_row(row, outgoing) for row in found]
+    bound = _accounts(connection, numbers)
+    return [_row(row, outgoing, bound.get(row[0], "")) for row in found]
 
 
-def _row(columns: Sequence[Any], outgoing: bool) -> Row:
+def _accounts(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """Message → the names of the accounts it is linked to."""
+    linked = connection.execute(
+        "SELECT b.message, b.accounts FROM json_each(?) j CROSS JOIN bond b ON b.message = j.value "
+        "WHERE b.bound = 'linked'",
+        (json.dumps(list(numbers)),),
+    ).fetchall()
+    if not linked:
+        return {}
+    names = directory.names(connection, {uid for _number, uids in linked for uid in uids.split(",")})
+    return {number: ", ".join(names[uid] for uid in uids.split(",") if uid in names) for number, uids in linked}
+
+
+def _row(columns: Sequence[Any], outgoing: bool, account: str) -> Row:
     number, mailbox, remote_id, thread, together, subject, sender, email, recipients, snippet, received = columns[:11]
     unread, starred, attachments, pending = (bool(flag) for flag in columns[11:15])
     return Row(
@@ -210,6 +252,7 @@ def _row(columns: Sequence[Any], outgoing: bool) -> Row:
         starred=starred,
         has_attachments=attachments,
         pending=pending,
+        account=account,
     )
 
 
@@ -253,7 +296,13 @@ def message(connection: sqlite3.Connection, number: int) -> Message | None:
         return None
     *columns, shown, size, packed = row
     headers, body = codec.unpack(packed) if packed is not None else codec.no_headers(columns[5], columns[6], columns[7])
-    return Message(_row(columns, outgoing=False), headers, body, codec.text_state(shown), size)
+    return Message(
+        _row(columns, False, _accounts(connection, [number]).get(number, "")),
+        headers,
+        body,
+        codec.text_state(shown),
+        size,
+    )
 
 
 def states(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, tuple[str, State]]:
@@ -272,7 +321,7 @@ def folders(connection: sqlite3.Connection, mailbox: str) -> list[Folder]:
     favorites = row is not None and codec.text_capabilities(row[0]).favorites
     rows = connection.execute(
         "SELECT mailbox, key, role, name, remote_id, parent, hidden, total, unread, server_total, server_unread, "
-        "listed FROM folder WHERE mailbox = ?",
+        "listed FROM folder WHERE mailbox = ? AND (mailbox != '' OR key = 'inbox')",
         (mailbox,),
     ).fetchall()
     found = [_folder(row) for row in rows if row[11] or row[1] in ALWAYS or not mailbox]

@@ -111,6 +111,10 @@ def check(store: Store) -> None:
         if "inbox" in keys:
             lists.append(("", "inbox"))
         places |= {(owner, key, int(str(number)), flags) for owner, key in lists}
+    bonds = rows(store, "SELECT message, placed, flags FROM bond ORDER BY message")
+    assert [number for number, _placed, _flags in bonds] == sorted(int(str(row[0])) for row in messages)
+    for number, placed, held in bonds:
+        places |= {("", key, int(str(number)), int(str(held))) for key in filter(None, str(placed).split(","))}
     stored = rows(store, "SELECT f.mailbox, f.key, p.message, p.flags FROM place p JOIN folder f ON f.id = p.folder")
     assert set(stored) == places
     totals = Counter((owner, key) for owner, key, _number, _flags in places)

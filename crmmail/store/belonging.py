@@ -1,0 +1,334 @@
+"""The store's door for whose mail is: links, verdicts, corrections, the rules behind them. `Store` inherits it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from crmmail.crm import domains, match
+from crmmail.crm.match import Choice, People
+from crmmail.crm.model import Bound, Link, Never, NeverBy, Scope, Verdict
+from crmmail.errors import SettingsError
+from crmmail.i18n import _
+from crmmail.mail.text import clean_line
+from crmmail.model import Act
+from crmmail.store import choices, directory, records, rematch, ties
+from crmmail.store.choices import Setting
+from crmmail.store.customers import Customers
+from crmmail.store.rematch import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A message a correction is about."""
+
+    id: int
+    mailbox: str
+    remote_id: str
+    message_id: str
+    thread: int
+    subject: str
+    twin: int
+    people: People
+
+
+class Belonging(Customers):
+    """Every method is safe from any thread; what writes is on the disk when it returns."""
+
+    # reading
+
+    def verdict(self, message: int) -> Verdict:
+        """What is known of a message's account; one that is not here counts as queued, without candidates."""
+        return self.verdicts([message]).get(message, Verdict(Bound.QUEUED))
+
+    def verdicts(self, messages: Iterable[int]) -> dict[int, Verdict]:
+        """What is known of each of these messages that is here."""
+        wanted = list(messages)
+        return self._read(lambda connection: _verdicts(connection, wanted))
+
+    def links(self, messages: Iterable[int]) -> list[Link]:
+        """The links of these messages."""
+        return [link for verdict in self.verdicts(messages).values() for link in verdict.links]
+
+    def candidates(self, message: int) -> tuple[Link, ...]:
+        """The accounts a queued message may belong to, best first; empty when nobody on it is known."""
+        return self.verdict(message).candidates
+
+    def bound_counts(self) -> dict[Bound, int]:
+        """How many messages are linked, ignored and queued: together all there are."""
+        query = (
+            "SELECT coalesce(b.bound, 'queued'), count(*) FROM message m LEFT JOIN bond b ON b.message = m.id "
+            "WHERE m.shown IS NOT NULL GROUP BY 1"
+        )
+        found = dict(self._read(lambda connection: connection.execute(query).fetchall()))
+        return {bound: found.get(bound.value, 0) for bound in Bound}
+
+    def next_account_with_unread(self, after: str = "", *, back: bool = False) -> str | None:
+        """The account with unread mail that follows `after` by name (comes before it: `back`), round at the end."""
+        return self._read(lambda connection: _next_unread(connection, after, back=back))
+
+    # correcting
+
+    def link(
+        self, messages: Iterable[int], account: str, scope: Scope = Scope.MESSAGE, *, also: bool = False
+    ) -> Act | None:
+        """Say that mail belongs to an account: these messages, their conversations, all mail of their senders or of
+        these senders' domains; exactly that, and lasting: no match overrules it.
+
+        `also` keeps what was said before instead of replacing it. Raises SettingsError for an unknown account, and
+        for a domain that many share.
+        """
+        found = self.account(account)
+        if found is None:
+            raise SettingsError(_("There is no such account."), next_step=_("Choose one from the list of accounts."))
+        return self._correct(messages, found.id, scope, records.LINK, yes=True, also=also)
+
+    def unlink(self, messages: Iterable[int], account: str, scope: Scope = Scope.MESSAGE) -> Act | None:
+        """Say that mail does not belong to an account; no match brings it back."""
+        uid = self._read(lambda connection: directory.resolve(connection, account))
+        return self._correct(messages, uid, scope, records.UNLINK, yes=False, also=False)
+
+    def _correct(
+        self, messages: Iterable[int], account: str, scope: Scope, kind: str, *, yes: bool, also: bool
+    ) -> Act | None:
+        wanted = list(messages)
+        told = self._read(lambda connection: _told(connection, wanted))
+        correction = _Correction(account, yes=yes, also=also)
+        edits = self._read(lambda connection: correction.edits(connection, told, scope))
+        title = told[0].subject if len(told) == 1 else ""
+        return self._records_deed(kind, len(told), title, edits)
+
+    # never
+
+    def nevers(self) -> list[Never]:
+        """The senders, domains and subject tags whose mail is never bound and never logged."""
+        by = {"a": NeverBy.ADDRESS, "d": NeverBy.DOMAIN, "t": NeverBy.TAG}
+        names = self._read(lambda connection: records.keys(connection, records.NEVER))
+        return [Never(by[name[0]], name[2:]) for name in sorted(names) if name[0] in by]
+
+    def never(self, by: NeverBy, value: str) -> Act | None:
+        """Never bind, and never log, mail of this sender, domain, or with this tag in its subject."""
+        key = _never_key(by, value)
+        return self._records_deed(records.NEVER_AGAIN, 1, key[2:], {(records.NEVER, key): json.dumps({})})
+
+    def allow(self, by: NeverBy, value: str) -> Act | None:
+        """Take a never-rule back."""
+        key = _never_key(by, value)
+        return self._records_deed(records.NEVER_AGAIN, 1, key[2:], {(records.NEVER, key): None})
+
+    def never_for(self, message: int, by: NeverBy) -> Act | None:
+        """The same for the sender of a message (whom we sent it to), or their domain."""
+        told = self._read(lambda connection: _told(connection, [message]))
+        if not told:
+            return None
+        return self.never(by, _who(told[0]) if by is NeverBy.ADDRESS else _domain_of(told[0]))
+
+    # who we are
+
+    def ourselves(self) -> Setting:
+        """Our own domains besides those of the mailboxes, hosts that many share, whether internal mail is logged."""
+        return self._read(choices.setting)
+
+    def set_ourselves(self, said: Setting) -> Act | None:
+        """Say who we are. All mail is looked at again in the background."""
+        kept = replace(
+            said,
+            domains=frozenset(filter(None, map(domains.normal, said.domains))),
+            shared=frozenset(filter(None, map(domains.normal, said.shared))),
+        )
+        wanted = {(records.SETTING, choices.OWN): choices.setting_text(kept)}
+        return self._records_deed(records.SET, 1, "", wanted)
+
+    # the mail that was here before
+
+    def rematch_step(self, limit: int = rematch.STEP) -> bool:
+        """Look at the next messages whose accounts may have changed; False when nothing is left. For the sync side."""
+        with self._writing():
+            change = self._commit(lambda connection: rematch.step(connection, limit))
+            if change is not None:
+                self._gather(change)
+        self._connections.tidy()
+        return change is not None
+
+    def rematching(self) -> Progress:
+        """How far looking at mail again is."""
+        return self._read(rematch.progress)
+
+
+# reading
+
+
+def _verdicts(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Verdict]:
+    rows = connection.execute(
+        "SELECT b.message, b.bound, b.verdict FROM json_each(?) j CROSS JOIN bond b ON b.message = j.value "
+        "ORDER BY j.key",
+        (json.dumps(messages),),
+    ).fetchall()
+    decided = {number: ties.text_verdict(bound, text) for number, bound, text in rows}
+    names = directory.names(connection, {one.account for found in decided.values() for one in found.matches})
+    return {number: _verdict(number, decision, names) for number, decision in decided.items()}
+
+
+def _verdict(number: int, decision: match.Decision, names: Mapping[str, str]) -> Verdict:
+    found = tuple(
+        Link(number, one.account, names[one.account], one.reason, one.detail)
+        for one in decision.matches
+        if one.account in names
+    )
+    linked = decision.bound is Bound.LINKED
+    return Verdict(decision.bound, found if linked else (), decision.why, () if linked else found)
+
+
+def _next_unread(connection: sqlite3.Connection, after: str, *, back: bool) -> str | None:
+    rows = connection.execute(
+        "SELECT a.sort, a.id, a.uid FROM folder f JOIN account a ON a.uid = substr(f.key, 9) "
+        "WHERE f.mailbox = '' AND f.key >= 'account:' AND f.key < 'account;' AND f.unread > 0 ORDER BY a.sort, a.id"
+    ).fetchall()
+    if not rows:
+        return None
+    start = connection.execute("SELECT sort, id FROM account WHERE uid = ?", (after,)).fetchone()
+    if start is None:
+        return str(rows[-1 if back else 0][2])
+    here = tuple(start)
+    if back:
+        before = [row for row in rows if row[:2] < here]
+        return str((before or rows)[-1][2])
+    return str(next((row for row in rows if row[:2] > here), rows[0])[2])
+
+
+def _told(connection: sqlite3.Connection, messages: Sequence[int]) -> list[_Told]:
+    rows = connection.execute(
+        "SELECT m.id, m.mailbox, m.remote_id, m.message_id, m.thread, m.subject, b.twin, b.people "
+        "FROM json_each(?) j CROSS JOIN message m ON m.id = j.value CROSS JOIN bond b ON b.message = m.id "
+        "ORDER BY j.key",
+        (json.dumps(list(dict.fromkeys(messages))),),
+    )
+    return [
+        _Told(number, mailbox, remote_id, header, thread, subject, twin, ties.text_people(people))
+        for number, mailbox, remote_id, header, thread, subject, twin, people in rows
+    ]
+
+
+def _who(told: _Told) -> str:
+    """The sender of a message; of one of ours, whom it went to."""
+    if not told.people.first:
+        raise SettingsError(
+            _("Nobody can be told to have sent this message."), next_step=_("Choose the message itself instead.")
+        )
+    return told.people.first[0]
+
+
+def _domain_of(told: _Told) -> str:
+    domain = domains.registrable(domains.of_address(_who(told)))
+    if not domain or domains.is_shared(domain):
+        raise SettingsError(
+            _("Many people have addresses at {domain}: it tells no account.").format(
+                domain=domain or clean_line(_who(told))
+            ),
+            next_step=_("Choose the sender instead."),
+        )
+    return domain
+
+
+def _never_key(by: NeverBy, value: str) -> str:
+    plain = clean_line(value).strip().lower()
+    if by is NeverBy.DOMAIN:
+        plain = domains.normal(plain)
+    if not plain or (by is NeverBy.ADDRESS and "@" not in plain.strip("@")):
+        raise SettingsError(
+            _("“{value}” is no sender, domain or subject tag.").format(value=clean_line(value)),
+            next_step=_("Write an address, a domain, or the words the subject holds."),
+        )
+    return {NeverBy.ADDRESS: "a:", NeverBy.DOMAIN: "d:", NeverBy.TAG: "t:"}[by] + plain.casefold()
+
+
+# correcting
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """The user's word on an account: mail is its (`yes`), or is not. `also`: beside what was said before."""
+
+    account: str
+    yes: bool
+    also: bool
+
+    def edits(
+        self, connection: sqlite3.Connection, told: Sequence[_Told], scope: Scope
+    ) -> dict[records.Key, str | None]:
+        """The records to write so that it reaches what it was said for, and nothing else."""
+        if scope is Scope.MESSAGE:
+            keys = {choices.key("m", one.twin): self._about(one) for one in told}
+            return self._written(connection, keys)
+        if scope is Scope.THREAD:
+            found = self._written(connection, {choices.key("t", one.twin): self._about(one) for one in told})
+            return self._cleared(connection, told, found) | found
+        prefix, tell = ("a:", _who) if scope is Scope.SENDER else ("d:", _domain_of)
+        found = self._written(connection, {f"{prefix}{tell(one)}": {} for one in told})
+        return self._agreeing(connection, told) | found
+
+    def _about(self, one: _Told) -> dict[str, object]:
+        return {"mailbox": one.mailbox, "remote_id": one.remote_id, "message_id": one.message_id}
+
+    def _said(self, before: Choice) -> Choice:
+        only = frozenset({self.account})
+        if not self.yes:
+            return Choice(before.yes - only, before.no | only)
+        return Choice((before.yes | only) if self.also else only, before.no - only)
+
+    def _written(
+        self, connection: sqlite3.Connection, keys: Mapping[str, Mapping[str, object]]
+    ) -> dict[records.Key, str | None]:
+        before = records.many(connection, records.CHOICE, keys)
+        return {
+            (records.CHOICE, key): choices.choice_text(self._said(choices.text_choice(before.get(key))), **about)
+            for key, about in keys.items()
+        }
+
+    def _cleared(
+        self, connection: sqlite3.Connection, told: Sequence[_Told], kept: Iterable[records.Key]
+    ) -> dict[records.Key, str | None]:
+        """What was said of these conversations, or of single messages in them, and says otherwise, no longer counts."""
+        threads = json.dumps([one.thread for one in told])
+        rows = connection.execute(
+            "SELECT b.twin FROM json_each(?) j CROSS JOIN message m ON m.thread = j.value "
+            "CROSS JOIN bond b ON b.message = m.id",
+            (threads,),
+        ).fetchall()
+        names = {choices.key(scope, row[0]) for row in rows for scope in ("m", "t")} - {key for _kind, key in kept}
+        found: dict[records.Key, str | None] = {}
+        for key, text in records.many(connection, records.CHOICE, names).items():
+            left = self._without(choices.text_choice(text))
+            found[records.CHOICE, key] = choices.choice_text(left) if left.yes or left.no else None
+        return found
+
+    def _without(self, choice: Choice) -> Choice:
+        """What is left of an older word where the new one counts."""
+        if not self.yes:
+            return Choice(choice.yes - {self.account}, choice.no)
+        return Choice(choice.yes if self.also else frozenset(), choice.no - {self.account})
+
+    def _agreeing(self, connection: sqlite3.Connection, told: Sequence[_Told]) -> dict[records.Key, str | None]:
+        """A word on single messages or conversations outranks one on a sender: for these messages it must agree."""
+        twins = [one.twin for one in told]
+        talks = _talks_with_a_word(connection, [one.thread for one in told])
+        before = records.many(connection, records.CHOICE, [choices.key("m", twin) for twin in twins])
+        found: dict[records.Key, str | None] = {}
+        for one in told:
+            key = choices.key("m", one.twin)
+            if key in before or one.thread in talks:
+                said = self._said(choices.text_choice(before.get(key)))
+                found[records.CHOICE, key] = choices.choice_text(said, **self._about(one))
+        return found
+
+
+def _talks_with_a_word(connection: sqlite3.Connection, threads: Sequence[int]) -> set[int]:
+    rows = connection.execute(
+        "SELECT m.thread, b.twin FROM json_each(?) j CROSS JOIN message m ON m.thread = j.value "
+        "CROSS JOIN bond b ON b.message = m.id",
+        (json.dumps(threads),),
+    ).fetchall()
+    said = records.many(connection, records.CHOICE, {choices.key("t", twin) for _thread, twin in rows})
+    return {thread for thread, twin in rows if choices.key("t", twin) in said}

@@ -1,0 +1,352 @@
+"""Whose each message is, written beside it: `bond` rows, and the lists over all mailboxes that follow from them.
+
+A `Binding` lives for one cache transaction, after the projection has written what is shown. It looks again at the
+whole conversations of the messages that moved (and at every copy of them), decides by `crm.match`, and puts each into
+`account:…`, `waiting:…` and `classify`, lists like any folder: a range scan with a counter. Derived from the mail and
+the desk alone: running it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crmmail.crm import match
+from crmmail.crm.match import Choice, Decision, Talk
+from crmmail.crm.model import Bound, Ignored, Reason
+from crmmail.model import Change, Headers, Role, State
+from crmmail.store import choices, codec, records, ties
+from crmmail.store.projection import ALL, Projection, places
+
+TALK_LIMIT = 1_000  # messages: a longer conversation is a list's or a machine's, and answers for nobody
+CLASSIFY, WAITING, ACCOUNT = "classify", "waiting:", "account:"
+SPAM, TRASH, DRAFTS = Role.SPAM.value, Role.TRASH.value, Role.DRAFTS.value
+_MEMBERS = """SELECT m.id, m.mailbox, m.remote_id, m.thread, m.shown, m.message_id, m.sender_email, m.subject, b.twin,
+b.people, b.evidence, b.bound, b.accounts, b.verdict, b.placed, b.flags
+FROM json_each(?) j CROSS JOIN message m ON m.{column} = j.value LEFT JOIN bond b ON b.message = m.id
+WHERE m.shown IS NOT NULL"""
+_UPSERT = """INSERT INTO bond(message, twin, people, evidence, bound, accounts, verdict, placed, flags)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(message) DO UPDATE SET twin = excluded.twin, people = excluded.people,
+evidence = excluded.evidence, bound = excluded.bound, accounts = excluded.accounts, verdict = excluded.verdict,
+placed = excluded.placed, flags = excluded.flags"""
+Told = Mapping[int, tuple[Headers, Sequence[str]]]
+"""Message → its headers and warnings, where the caller has just read them."""
+
+
+_UNDECIDED = Decision(Bound.QUEUED)
+
+
+@dataclass(slots=True)
+class _Member:
+    """A message of a conversation that is looked at."""
+
+    id: int
+    mailbox: str
+    remote_id: str
+    thread: int
+    state: State
+    message_id: str
+    sender: str
+    subject: str
+    twin: int
+    people: str
+    evidence: str
+    before: tuple[object, ...] | None  # the row of `bond` as it is; None: there is none
+    placed: str = ""
+    flags: int = 0
+    decision: Decision = _UNDECIDED
+
+    @property
+    def visible(self) -> bool:
+        """Whether it stands among all mail: neither trash nor spam, nor gone."""
+        return (self.mailbox, ALL) in places(self.mailbox, self.state)
+
+
+class Binding:
+    """Binds messages within one cache transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._setting = choices.setting(connection)
+        self._own = choices.own(connection, self._setting)
+        self._aliases = records.of_kind(connection, records.ALIAS)
+        self._chosen = connection.execute("SELECT 1 FROM record WHERE kind = 'choice' LIMIT 1").fetchone() is not None
+        self._projection = Projection(connection)
+        self._accounts: set[str] = set()
+        self._talks: set[int] = set()  # the conversations that are looked at as a whole
+        self._joined: list[tuple[int, str]] = []
+
+    def run(
+        self,
+        numbers: Iterable[int],
+        *,
+        threads: Iterable[int] = (),
+        told: Told | None = None,
+        afresh: Iterable[int] = (),
+        reread: bool = False,
+    ) -> Change:
+        """Bind these messages and their conversations anew.
+
+        `told` spares unpacking what was just parsed. The people of `afresh` are weighed again though nothing of the
+        message itself moved (an account did); with `reread`, also who they are (we did).
+        """
+        members = self._family(numbers, threads)
+        if not members:
+            return Change()
+        self._weigh(members, told or {}, set(afresh), reread)
+        by_twin = self._copies(members)
+        self._decide(members)
+        _agree(by_twin)
+        self._place(members, by_twin)
+        self._write(members)
+        change = self._projection.finish()
+        moved = frozenset(one.id for one in members.values() if one.before is None or one.before[3:5] != _said(one))
+        return Change(folders=change.folders, messages=moved, accounts=frozenset(self._accounts))
+
+    # who is looked at
+
+    def _family(self, numbers: Iterable[int], threads: Iterable[int]) -> dict[int, _Member]:
+        """The messages named, and all of their conversations that are not too long to speak for anybody."""
+        found = self._load("id", list(numbers))
+        talks = {one.thread for one in found.values()} | set(threads)
+        return found | self._load("thread", self._short(talks))
+
+    def _short(self, threads: Iterable[int]) -> list[int]:
+        """Those of these conversations that are not too long to speak for anybody."""
+        rows = self._connection.execute(
+            "SELECT j.value, (SELECT count(*) FROM (SELECT 1 FROM message m WHERE m.thread = j.value LIMIT ?)) "
+            "FROM json_each(?) j",
+            (TALK_LIMIT + 1, json.dumps(list(threads))),
+        )
+        found = [thread for thread, count in rows if count <= TALK_LIMIT]
+        self._talks.update(found)
+        return found
+
+    def _load(self, column: str, values: Sequence[int]) -> dict[int, _Member]:
+        rows = (
+            self._connection.execute(_MEMBERS.format(column=column), (json.dumps(values),)).fetchall() if values else []
+        )
+        return {row[0]: self._member(row) for row in rows}
+
+    def _member(self, row: Sequence[object]) -> _Member:
+        number, mailbox, remote_id, thread, shown, header, sender, subject, twin, people, evidence = row[:11]
+        before = None if twin is None else (twin, people, evidence, *row[11:])
+        return _Member(
+            number, mailbox, remote_id, thread, codec.text_state(shown), header, sender, subject, twin or 0,  # type: ignore[arg-type]
+            people or "", evidence or "", before,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    # what their people say
+
+    def _weigh(self, members: Mapping[int, _Member], told: Told, afresh: set[int], reread: bool) -> None:
+        fresh = []
+        for number, one in members.items():
+            if not one.people or number in told or (reread and number in afresh):
+                self._read(one, told.get(number))
+                fresh.append(one)
+            elif number in afresh:
+                fresh.append(one)
+        if not fresh:
+            return
+        read = {one.id: ties.text_people(one.people) for one in fresh}
+        known = choices.known(self._connection, read.values(), self._setting, self._aliases, chosen=self._chosen)
+        for one in fresh:
+            one.evidence = ties.evidence_text(match.weigh(read[one.id], one.subject, known))
+
+    def _read(self, one: _Member, told: tuple[Headers, Sequence[str]] | None) -> None:
+        """Who takes part in a message; who does is found again by address and domain."""
+        if told is None:
+            row = self._connection.execute("SELECT packed FROM body WHERE message = ?", (one.id,)).fetchone()
+            headers, body = codec.unpack(row[0]) if row else codec.no_headers(one.subject, "", one.sender)
+            told = headers, body.flags if body else ()
+        people = match.read(*told, self._own)
+        text = ties.people_text(people)
+        if text != one.people:
+            if one.people:
+                old = ties.text_people(one.people)
+                ties.part(self._connection, [(one.id, email) for email in (*old.first, *old.others)])
+            self._joined += [(one.id, email) for email in (*people.first, *people.others)]
+        one.people = text
+        one.twin = ties.twin(one.mailbox, one.remote_id, one.message_id, one.sender)
+
+    def _copies(self, members: dict[int, _Member]) -> dict[int, list[_Member]]:
+        """The members by what they are copies of; copies in other conversations come in with these."""
+        twins = {one.twin for one in members.values()}
+        rows = self._connection.execute(
+            "SELECT b.message, m.thread FROM json_each(?) j CROSS JOIN bond b ON b.twin = j.value "
+            "CROSS JOIN message m ON m.id = b.message",
+            (json.dumps(list(twins)),),
+        ).fetchall()
+        elsewhere = [(number, thread) for number, thread in rows if number not in members]
+        if elsewhere:
+            members |= self._load("id", [number for number, _thread in elsewhere]) | {
+                number: one
+                for number, one in self._load("thread", self._short({thread for _n, thread in elsewhere})).items()
+                if number not in members
+            }
+            self._weigh({number: one for number, one in members.items() if not one.people}, {}, set(), False)
+        groups: dict[int, list[_Member]] = defaultdict(list)
+        for one in sorted(members.values(), key=lambda one: one.id):
+            groups[one.twin].append(one)
+        return groups
+
+    # whose they are
+
+    def _decide(self, members: Mapping[int, _Member]) -> None:
+        said = self._said(members)
+        talks: dict[int, list[_Member]] = defaultdict(list)
+        for one in sorted(members.values(), key=lambda one: one.id):
+            talks[one.thread].append(one)
+        for thread in talks.values():
+            talk = self._talk(thread, said)
+            for one in thread:
+                choice = said.get(("m", one.twin), match.NO_CHOICE)
+                decision = match.decide(one.id, ties.text_evidence(one.evidence), talk, choice)
+                one.decision = _in_place(decision, one.state)
+
+    def _said(self, members: Mapping[int, _Member]) -> dict[tuple[str, int], Choice]:
+        """What the user said of these messages and conversations, of accounts that exist."""
+        if not self._chosen:
+            return {}
+        found = choices.of_messages(self._connection, {one.twin for one in members.values()})
+        found = {key: choices.lasting(choice, self._aliases) for key, choice in found.items()}
+        there = choices.existing(self._connection, found.values())
+        return {key: Choice(choice.yes & there, choice.no) for key, choice in found.items()}
+
+    def _talk(self, thread: Sequence[_Member], said: Mapping[tuple[str, int], Choice]) -> Talk:
+        address: dict[str, int] = {}
+        domain: dict[str, int] = {}
+        yes: set[str] = set()
+        no: set[str] = set()
+        for one in thread:
+            if (choice := said.get(("t", one.twin))) is not None:
+                yes, no = (yes | choice.yes) - choice.no, (no | choice.no) - choice.yes
+            sure = ties.text_evidence(one.evidence).sure
+            if sure is not None and not one.state.folders & {SPAM, DRAFTS}:
+                (domain if sure.reason is Reason.DOMAIN else address).setdefault(sure.account, one.id)
+        if thread[0].thread not in self._talks:
+            address, domain = {}, {}
+        return Talk(address, domain, Choice(frozenset(yes), frozenset(no)))
+
+    # where they stand
+
+    def _place(self, members: Mapping[int, _Member], by_twin: Mapping[int, Sequence[_Member]]) -> None:
+        """Each message once in a list, whatever copies of it other mailboxes have: the oldest that is to be seen."""
+        last: dict[int, _Member] = {}
+        for one in members.values():
+            if (
+                one.thread in self._talks
+                and one.visible
+                and DRAFTS not in one.state.folders
+                and one.id > getattr(last.get(one.thread), "id", -1)
+            ):
+                last[one.thread] = one
+        for group in by_twin.values():
+            taken: set[str] = set()
+            for one in group:
+                wanted = [place for place in _wanted(one, last.get(one.thread)) if place not in taken]
+                taken.update(wanted)
+                one.placed = ",".join(wanted)
+                one.flags = one.state.unread | one.state.starred << 1
+
+    def _write(self, members: Mapping[int, _Member]) -> None:
+        rows = []
+        for one in sorted(members.values(), key=lambda one: one.id):
+            row = (
+                one.twin,
+                one.people,
+                one.evidence,
+                *_said(one),
+                ties.verdict_text(one.decision),
+                one.placed,
+                one.flags,
+            )
+            if row != one.before:
+                rows.append((one.id, *row))
+                self._move(one)
+        self._connection.executemany(_UPSERT, rows)
+        ties.join(self._connection, self._joined)
+
+    def _move(self, one: _Member) -> None:
+        before = set(filter(None, str(one.before[6]).split(","))) if one.before else set()
+        flags = int(str(one.before[7])) if one.before else 0
+        after = set(filter(None, one.placed.split(",")))
+        for place in before | after:
+            was, now = (flags if place in before else None), (one.flags if place in after else None)
+            if was != now:
+                self._projection.stand(("", place), one.id, was, now)
+                self._accounts.add(place.partition(":")[2])
+        self._accounts.discard("")
+
+
+def _said(one: _Member) -> tuple[str, str]:
+    return one.decision.bound.value, ",".join(found.account for found in one.decision.matches)
+
+
+def _wanted(one: _Member, last: _Member | None) -> list[str]:
+    if not one.visible:
+        return []
+    if one.decision.bound is Bound.QUEUED:
+        return [CLASSIFY]
+    if one.decision.bound is not Bound.LINKED:
+        return []
+    accounts = [found.account for found in one.decision.matches]
+    found = [f"{ACCOUNT}{account}" for account in accounts]
+    if last is one:
+        people = ties.text_people(one.people)
+        if not people.sent and people.machine is None:
+            found += [WAITING.rstrip(":"), *(f"{WAITING}{account}" for account in accounts)]
+    return found
+
+
+def _in_place(decision: Decision, state: State) -> Decision:
+    """A verdict where the message lies: spam proves nothing; what is thrown away, or not sent yet, asks nothing."""
+    by_hand = decision.bound is Bound.LINKED and decision.matches[0].reason is Reason.MANUAL
+    if SPAM in state.folders and not by_hand:
+        return Decision(Bound.IGNORED, why=Ignored.SPAM)
+    if decision.bound is Bound.QUEUED and TRASH in state.folders:
+        return Decision(Bound.IGNORED, why=Ignored.TRASH)
+    if decision.bound is Bound.QUEUED and DRAFTS in state.folders:
+        return Decision(Bound.IGNORED, why=Ignored.DRAFT)
+    return decision
+
+
+def _agree(by_twin: Mapping[int, Sequence[_Member]]) -> None:
+    """Copies of one message belong to the same account: what the strongest reason says of any of them."""
+    for group in by_twin.values():
+        linked = [one.decision for one in group if one.decision.bound is Bound.LINKED]
+        if len(group) > 1 and linked:
+            best = max(linked, key=lambda decision: decision.matches[0].reason)
+            for one in group:
+                if one.decision.bound is Bound.QUEUED:
+                    one.decision = best
+
+
+def forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> tuple[set[int], Change]:
+    """Messages go: out of the lists their bonds put them in. (The copies of them that stay behind, what changed.)"""
+    view = Projection(connection)
+    given = json.dumps(list(numbers))
+    rows = connection.execute(
+        "SELECT b.message, b.twin, b.placed, b.flags, b.people FROM json_each(?) j "
+        "CROSS JOIN bond b ON b.message = j.value",
+        (given,),
+    ).fetchall()
+    for number, _twin, placed, flags, people in rows:
+        for place in filter(None, placed.split(",")):
+            view.stand(("", place), number, flags, None)
+        read = ties.text_people(people)
+        ties.part(connection, [(number, email) for email in (*read.first, *read.others)])
+    connection.execute("DELETE FROM bond WHERE message IN (SELECT value FROM json_each(?))", (given,))
+    left = connection.execute(
+        "SELECT b.message FROM json_each(?) j CROSS JOIN bond b ON b.twin = j.value",
+        (json.dumps([row[1] for row in rows]),),
+    ).fetchall()
+    return {row[0] for row in left}, view.finish()
+
+
+def rebind(connection: sqlite3.Connection, numbers: Iterable[int], threads: Iterable[int] = ()) -> Change:
+    """Bind messages again after something of them moved."""
+    return Binding(connection).run(numbers, threads=threads)
