@@ -25,7 +25,7 @@ def take_over(connection: sqlite3.Connection) -> Change:
     if newest == row[0]:
         return Change()
     connection.execute("UPDATE known SET seen = ?", (newest,))
-    of = {kind: [key for found, key in touched if found == kind] for kind, _key in touched}
+    of = {kind: [key for found, key in touched if found == kind] for kind in {kind for kind, _key in touched}}
     change = _follow_accounts(connection, of.get(records.ACCOUNT, []), of.get(records.CONTACT, []))
     change |= _follow_choices(connection, of.get(records.CHOICE, []))
     asked = [_never_key(key) for key in of.get(records.NEVER, [])]
