@@ -85,6 +85,14 @@ class MailboxSettings:
     """Gmail quota units a second to stay below; 0 means the default of 80."""
     paused: bool = False
     """Not synchronised while true."""
+    poll_seconds: int = 0
+    """How often to ask its server while you are active; 0 follows the general `poll_seconds`."""
+    sender_name: str = ""
+    """The name your mail from this mailbox carries."""
+    signature: str = ""
+    """Put below what you write from this mailbox. A signature kept at the provider counts where this is empty."""
+    identities: list[str] = field(default_factory=list)
+    """Further addresses to send from: "Sales <sales@cliente.example>". The server must allow them."""
 
 
 @dataclass(slots=True)
@@ -215,6 +223,11 @@ def _build(kind: type[Any], table: dict[str, Any], where: str) -> Any:
 
 
 def _value(hint: Any, item: Any, where: str) -> Any:
+    if isinstance(hint, types.GenericAlias) and typing.get_origin(hint) is list:
+        _expect(list, item, where)
+        for entry in item:
+            _expect(str, entry, where)
+        return [str(entry) for entry in item]
     if isinstance(hint, types.GenericAlias):
         inner = typing.get_args(hint)[1]
         _expect(dict, item, where)
@@ -230,7 +243,13 @@ def _value(hint: Any, item: Any, where: str) -> Any:
 
 def _expect(kind: type, item: Any, where: str) -> None:
     if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-        words = {str: _("a text"), int: _("a whole number"), bool: _("true or false"), float: _("a number")}
+        words = {
+            str: _("a text"),
+            int: _("a whole number"),
+            bool: _("true or false"),
+            float: _("a number"),
+            list: _("a list of texts"),
+        }
         raise ValueError(_("“{key}” must be {kind}").format(key=where, kind=words.get(kind, _("a table"))))
 
 
@@ -255,7 +274,22 @@ def _checked(settings: Settings) -> Settings:
                 _("“{key}” must be one of {choices}").format(key=f"mailboxes.{name}.provider", choices=choices)
             )
         _check_servers(name, box)
+        _check_person(name, box)
     return settings
+
+
+def _check_person(name: str, box: MailboxSettings) -> None:
+    """What a mailbox says of its owner and its pace. Raises ValueError."""
+    if box.poll_seconds and box.poll_seconds < 5:
+        raise ValueError(_("“{key}” must be 0, or at least 5").format(key=f"mailboxes.{name}.poll_seconds"))
+    if box.identities:
+        from crmmail.mail.recipients import parse_recipients
+
+        for text in box.identities:
+            found = parse_recipients(text)
+            if len(found) != 1 or not found[0].email:
+                key = f"mailboxes.{name}.identities"
+                raise ValueError(_("“{key}”: “{text}” is not one address").format(key=key, text=text[:80]))
 
 
 def _check_servers(name: str, box: MailboxSettings) -> None:
@@ -292,6 +326,9 @@ def _merge(table: Any, settings: Any) -> None:
         value = getattr(settings, item.name)
         if value == getattr(defaults, item.name):
             table.pop(item.name, None)
+        elif isinstance(value, list):
+            if list(table.get(item.name, ())) != value:
+                table[item.name] = value
         elif isinstance(value, dict):
             _merge_table(table, item.name, value)
         else:
@@ -313,6 +350,12 @@ def _merge_table(table: Any, name: str, entries: dict[str, Any]) -> None:
             _merge(inner[key], entry)
         elif inner.get(key) != entry:
             inner[key] = entry
+    if list(inner) != list(entries):  # the order is the user's: that of the mailboxes in the interface
+        kept = {key: inner[key] for key in entries}
+        for key in entries:
+            inner.remove(key)
+        for key, item in kept.items():
+            inner[key] = item
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmmail import config
 from crmmail.errors import SettingsError
 from crmmail.i18n import _
-from crmmail.model import Capabilities, Mailbox
+from crmmail.model import Address, Capabilities, Identity, Mailbox
 
 if TYPE_CHECKING:
     from crmmail.auth.password import PasswordSession
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crmmail.auth.tokens import TokenStore
     from crmmail.remotes import Remote
     from crmmail.store import Store
+    from crmmail.sync.terms import Terms
 
 CAPABILITIES = {
     "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True, send=True),
@@ -44,6 +45,23 @@ def register(store: Store, settings: config.Settings) -> None:
             store.unregister(known.id)
     for mailbox in wanted:
         store.register(mailbox)
+        store.use_identities(mailbox.id, own_identities(mailbox, settings.mailboxes[mailbox.id]))
+
+
+def own_identities(mailbox: Mailbox, box: config.MailboxSettings) -> list[Identity]:
+    """What the settings say of who sends from a mailbox; nothing where they say nothing.
+
+    Gmail replaces an address it has not verified without a word, so there a further one counts as not verified
+    until Gmail itself tells of it.
+    """
+    if not (box.sender_name or box.signature or box.identities):
+        return []
+    from crmmail.mail.recipients import parse_recipients
+
+    own = Identity(mailbox.id, Address(box.sender_name, box.address), default=True, signature=box.signature)
+    further = [person for text in box.identities for person in parse_recipients(text) if person.email]
+    verified = box.provider != "gmail"
+    return [own, *(Identity(mailbox.id, one, verified=verified, signature=box.signature) for one in further)]
 
 
 def tokens(place: config.Profile, settings: config.Settings) -> TokenStore:
@@ -68,6 +86,20 @@ def session(place: config.Profile, settings: config.Settings, name: str) -> Sess
     from crmmail.auth import session_for
 
     return session_for(name, box, tokens(place, settings))
+
+
+def terms(settings: config.Settings) -> Callable[[str], Terms]:
+    """How each mailbox wants to be synchronised, as the settings say at the moment of asking."""
+    from crmmail.sync.pace import Pace
+    from crmmail.sync.terms import Terms
+
+    def of(name: str) -> Terms:
+        box = settings.mailboxes.get(name)
+        shortest = float(box.poll_seconds if box is not None and box.poll_seconds else settings.poll_seconds)
+        longest = max(shortest, float(settings.poll_idle_seconds))
+        return Terms(Pace(shortest, longest, shortest), box is not None and box.paused)
+
+    return of
 
 
 def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mailbox], Remote]:

@@ -362,6 +362,7 @@ class Phase(enum.StrEnum):
     WAITING = "waiting"  # told to come back later
     SIGN_IN = "sign_in"
     PAUSED = "paused"  # the fuse, or a full disk: needs the user
+    HELD = "held"  # the user wants it not to be synchronised
     ERROR = "error"
 
 

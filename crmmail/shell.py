@@ -21,6 +21,7 @@ from crmmail.ops import Verb
 
 if TYPE_CHECKING:
     from crmmail.store import Store
+    from crmmail.sync import Engine
 
 CONFIRM_BY_COUNT = 20  # above this many, the number itself must be typed, as in the interface
 
@@ -156,14 +157,15 @@ def _disconnect(place: config.Profile, settings: config.Settings, options: argpa
 def _sync(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
     from crmmail.sync import engine
 
-    wanted = [box for box in mailboxes.listed(settings) if options.mailbox in ("", box.id)]
+    wanted = [box for box in mailboxes.listed(settings) if _is_asked_for(settings, box.id, options.mailbox)]
     if not wanted:
         raise SettingsError(_("There is no mailbox to catch up with."), next_step=_("`crmmail connect` connects one."))
     with opened(place, settings) as store:
         if options.once:
             engine.run_once(store, mailboxes.connector(place, settings), wanted)
         else:
-            _sync_until_interrupted(engine.Engine(store, mailboxes.connector(place, settings)), wanted)
+            terms = mailboxes.terms(settings)
+            _sync_until_interrupted(engine.Engine(store, mailboxes.connector(place, settings), terms=terms), wanted)
         statuses = store.statuses()
     said = [_status_json(box, statuses.get(box.id)) for box in wanted]
     if options.json:
@@ -173,8 +175,14 @@ def _sync(place: config.Profile, settings: config.Settings, options: argparse.Na
     return 0 if all(item["state"] in (model.Phase.SYNCED, model.Phase.IDLE) for item in said) else 6
 
 
-def _sync_until_interrupted(engine: Any, wanted: list[model.Mailbox]) -> None:
-    engine.start(wanted)
+def _is_asked_for(settings: config.Settings, name: str, named: str) -> bool:
+    """A mailbox that is paused is synchronised only when it is named."""
+    return name == named if named else not settings.mailboxes[name].paused
+
+
+def _sync_until_interrupted(engine: Engine, wanted: list[model.Mailbox]) -> None:
+    for box in wanted:
+        engine.add(box)
     try:
         while True:
             time.sleep(3600)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from crmmail.model import Address, Identity, Mailbox
 from crmmail.store import codec, mailboxes
 from crmmail.store.faults import Damaged
+
+OWN = "own:"  # before a mailbox's name: what the user set, beside what its server told
 
 
 def keep(connection: sqlite3.Connection, mailbox: str, told: Iterable[Identity]) -> None:
@@ -15,6 +18,19 @@ def keep(connection: sqlite3.Connection, mailbox: str, told: Iterable[Identity])
     connection.execute(
         "INSERT OR REPLACE INTO identity(mailbox, content) VALUES (?, ?)", (mailbox, codec.identities_text(told))
     )
+
+
+def keep_own(connection: sqlite3.Connection, mailbox: str, own: Sequence[Identity]) -> bool:
+    """Take over what the user set for a mailbox, the one of its own address first; whether that was new."""
+    text = codec.identities_text(own) if own else ""
+    row = connection.execute("SELECT content FROM identity WHERE mailbox = ?", (OWN + mailbox,)).fetchone()
+    if text == (row[0] if row else ""):
+        return False
+    if text:
+        connection.execute("INSERT OR REPLACE INTO identity(mailbox, content) VALUES (?, ?)", (OWN + mailbox, text))
+    else:
+        connection.execute("DELETE FROM identity WHERE mailbox = ?", (OWN + mailbox,))
+    return True
 
 
 def known(connection: sqlite3.Connection, mailbox: str) -> list[Identity]:
@@ -25,11 +41,35 @@ def known(connection: sqlite3.Connection, mailbox: str) -> list[Identity]:
 
 
 def _of(mailbox: Mailbox, told: Mapping[str, str]) -> list[Identity]:
-    """What was told of a mailbox; where that is nothing, or unreadable, the address it is connected with."""
-    try:
-        identities = codec.text_identities(told.get(mailbox.id, "[]"))
-    except Damaged:
-        identities = []
+    """What was told of a mailbox, or the address it is connected with; over that what the user set."""
+    identities = _read(told.get(mailbox.id, "[]"))
+    own = _read(told.get(OWN + mailbox.id, "[]"))
     if not identities:
-        return [Identity(mailbox.id, Address(mailbox.name, mailbox.address), default=True)]
-    return sorted(identities, key=lambda one: not one.default)
+        identities = [Identity(mailbox.id, Address("" if own else mailbox.name, mailbox.address), default=True)]
+    return overlaid(sorted(identities, key=lambda one: not one.default), own)
+
+
+def _read(text: str) -> list[Identity]:
+    try:
+        return codec.text_identities(text)
+    except Damaged:
+        return []  # unreadable: asked again at the next synchronisation, or set again at the next start
+
+
+def overlaid(told: Sequence[Identity], own: Sequence[Identity]) -> list[Identity]:
+    """`told` with the names the user set, and the further addresses; one signature of the user's counts for all."""
+    if not own:
+        return list(told)
+    by_email = {one.address.email.casefold(): one for one in own}
+    signature = own[0].signature
+    merged = [_named(one, by_email.pop(one.address.email.casefold(), None), signature) for one in told]
+    return merged + [replace(one, default=False) for one in by_email.values()]
+
+
+def _named(told: Identity, own: Identity | None, signature: str) -> Identity:
+    name = own.address.name if own is not None else ""
+    return replace(
+        told,
+        address=Address(name or told.address.name, told.address.email),
+        signature=signature or told.signature,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -293,6 +293,13 @@ class Writing(abc.ABC):
     def identities(self, mailbox: str = "") -> list[Identity]:
         """The addresses to send from, of one mailbox or all; a mailbox's own while the server has told none."""
         return self._read(lambda connection: identities.known(connection, mailbox))
+
+    def use_identities(self, mailbox: str, own: Sequence[Identity]) -> None:
+        """What the user set for a mailbox: name and signature of its own address first, then further addresses."""
+        kept = list(own)
+        with self._writing():
+            if self._commit(lambda connection: identities.keep_own(connection, mailbox, kept)):
+                self._gather(Change(mailboxes=frozenset({mailbox})))
 
     def set_identities(self, mailbox: str, told: Iterable[Identity]) -> None:
         """Take over a mailbox's identities."""

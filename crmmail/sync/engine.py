@@ -16,6 +16,7 @@ from crmmail.model import Mailbox, Phase, Status
 from crmmail.sync.decide import decide
 from crmmail.sync.pace import Pace
 from crmmail.sync.step import Outcome, RemoteSync, note
+from crmmail.sync.terms import Terms, TermsOf
 
 if TYPE_CHECKING:
     from crmmail.remotes import Remote
@@ -37,12 +38,15 @@ class Engine:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
         pace: Pace | None = None,
+        terms: TermsOf | None = None,
     ) -> None:
+        """`pace` counts for all mailboxes, `terms` for each its own."""
         self._store = store
         self._connect = connect
         self._clock = clock
         self._timer = timer
-        self._pace = pace or Pace()
+        same = Terms(pace or Pace())
+        self._terms = terms or (lambda _mailbox: same)
         self._workers: dict[str, _Worker] = {}
 
     def start(self) -> None:
@@ -59,7 +63,7 @@ class Engine:
         """Start syncing `mailbox`; nothing happens when it runs already."""
         if mailbox.id in self._workers:
             return
-        worker = _Worker(self._store, self._connect, mailbox, self._clock, self._timer, self._pace)
+        worker = _Worker(self._store, self._connect, mailbox, self._clock, self._timer, self._terms)
         self._workers[mailbox.id] = worker
         worker.start()
 
@@ -120,7 +124,7 @@ class _Worker(threading.Thread):
         mailbox: Mailbox,
         clock: Callable[[], float],
         timer: Callable[[], float],
-        pace: Pace,
+        terms: TermsOf,
     ) -> None:
         super().__init__(name=f"sync-{mailbox.id}", daemon=True)
         self._store = store
@@ -128,10 +132,10 @@ class _Worker(threading.Thread):
         self._mailbox = mailbox
         self._clock = clock
         self._timer = timer
-        self._pace = pace
+        self._terms = terms
         self._signal = threading.Event()
         self._ending = False
-        self._paused = False
+        self._paused = terms(mailbox.id).paused
         self._renew = False  # sign-in or settings may have changed: make a new connection
         self._remote: Remote | None = None
         self._sync: RemoteSync | None = None
@@ -188,7 +192,7 @@ class _Worker(threading.Thread):
         """One step, or one attempt to connect; the seconds until the next."""
         try:
             if self._paused:
-                self._store.say(Status(self._mailbox.id, Phase.PAUSED))
+                self._store.say(Status(self._mailbox.id, Phase.HELD))
                 return threading.TIMEOUT_MAX
             outcome = self._ready().step()
             self._failures = 0
@@ -206,7 +210,8 @@ class _Worker(threading.Thread):
             self._sync = None
         if self._sync is None:
             self._remote = self._connect(self._mailbox)
-            sync = RemoteSync(self._store, self._remote, self._clock, timer=self._timer, pace=self._pace, hold=hold)
+            pace = self._terms(self._mailbox.id).pace
+            sync = RemoteSync(self._store, self._remote, self._clock, timer=self._timer, pace=pace, hold=hold)
             while self._early:
                 sync.want(self._early.pop(0))
             self._sync = sync

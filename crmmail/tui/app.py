@@ -398,7 +398,7 @@ def run(
         from crmmail.sync import Engine as SyncEngine
 
         assert place is not None
-        return SyncEngine(store, mailboxes.connector(place, settings))
+        return SyncEngine(store, mailboxes.connector(place, settings), terms=mailboxes.terms(settings))
 
     builder = engine if place is not None and not readonly else None
     app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly, opening=opening)

@@ -15,6 +15,7 @@ from crmmail.tui.screen_base import MailScreen
 
 # The state that is shown for several mailboxes is the one further down.
 GRAVITY = (
+    Phase.HELD,
     Phase.SYNCED,
     Phase.IDLE,
     Phase.SYNCING,

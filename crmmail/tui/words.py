@@ -65,6 +65,8 @@ def state(status: Status | None, key: str = "") -> tuple[str, str]:
             return _("Sign in again ({key})").format(key=key), BAD
         case Phase.PAUSED:
             return _("Paused: decide ({key})").format(key=key), BAD
+        case Phase.HELD:
+            return _("Paused by you"), QUIET
         case Phase.ERROR:
             return _("Error"), BAD
         case Phase.SYNCED if not missing:

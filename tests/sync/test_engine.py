@@ -13,6 +13,7 @@ from crmmail.model import Mailbox, Phase, Query
 from crmmail.ops import Verb
 from crmmail.store import Store
 from crmmail.sync import Engine, Pace, run_once
+from crmmail.sync.terms import Terms
 from tests.sync.place import Fake, Place, mailbox
 
 SOON = 10.0  # seconds a condition may take on a busy machine
@@ -148,11 +149,11 @@ def test_a_paused_mailbox_is_quiet_and_goes_on_when_resumed(town: Town) -> None:
     town.engine.start()
     town.synced("one")
     town.engine.pause("one")
-    until(lambda: town.phase("one") is Phase.PAUSED)
+    until(lambda: town.phase("one") is Phase.HELD)
     town.places["one"].arrive(9)
     calls = len(town.places["one"].calls)
     town.engine.wake("one")
-    until(lambda: town.phase("one") is Phase.PAUSED)
+    until(lambda: town.phase("one") is Phase.HELD)
     assert len(town.places["one"].calls) == calls
     town.engine.resume("one")
     until(lambda: town.store.count(Query("one")) == 4)
@@ -268,3 +269,18 @@ def test_a_reader_is_not_kept_waiting_by_the_threads(town: Town) -> None:
         time.sleep(0.002)
     town.synced("one")
     assert slowest < 0.5
+
+
+def test_a_mailbox_the_user_paused_is_not_asked_until_it_is_resumed(town: Town) -> None:
+    town.found("one")
+    town.found("two")
+    paused = {"two"}
+    town.engine = Engine(
+        town.store, town.connect, pace=None, terms=lambda name: Terms(Pace(0.05, 0.1, 0.05), name in paused)
+    )
+    town.engine.start()
+    town.synced("one")
+    until(lambda: town.phase("two") is Phase.HELD)
+    assert town.store.count(Query("two")) == 0
+    town.engine.resume("two")
+    town.synced("two")
