@@ -266,16 +266,28 @@ def _checked(settings: Settings) -> Settings:
     if not 0 <= settings.undo_send_seconds <= 60:
         raise ValueError(_("“undo_send_seconds” must be between 0 and 60"))
     for name, box in settings.mailboxes.items():
-        if not _PROFILE_NAME.fullmatch(name):
-            raise ValueError(_("“{name}” cannot be the short name of a mailbox").format(name=name[:64]))
-        if box.provider not in PROVIDERS:
-            choices = ", ".join(PROVIDERS)
-            raise ValueError(
-                _("“{key}” must be one of {choices}").format(key=f"mailboxes.{name}.provider", choices=choices)
-            )
-        _check_servers(name, box)
-        _check_person(name, box)
+        _check_box(name, box)
     return settings
+
+
+def check_mailbox(name: str, box: MailboxSettings) -> None:
+    """Whether a mailbox could be kept like this. Raises SettingsError with what is wrong."""
+    try:
+        _check_box(name, box)
+    except ValueError as error:
+        raise SettingsError(f"{error}.", next_step=_("Nothing was changed.")) from None
+
+
+def _check_box(name: str, box: MailboxSettings) -> None:
+    if not _PROFILE_NAME.fullmatch(name):
+        raise ValueError(_("“{name}” cannot be the short name of a mailbox").format(name=name[:64]))
+    if box.provider not in PROVIDERS:
+        choices = ", ".join(PROVIDERS)
+        raise ValueError(
+            _("“{key}” must be one of {choices}").format(key=f"mailboxes.{name}.provider", choices=choices)
+        )
+    _check_servers(name, box)
+    _check_person(name, box)
 
 
 def _check_person(name: str, box: MailboxSettings) -> None:

@@ -28,7 +28,7 @@ from crmmail.model import Mailbox, Phase, Status
 if TYPE_CHECKING:
     from crmmail.remotes import Remote
     from crmmail.store import Store
-    from crmmail.tui.app import Engine
+    from crmmail.tui.keeping import Engine
 
 ADDRESSES = {"gmail": "ana.souza@lumen.example", "outlook": "ana@grupolumen.test"}  # as crmmail.sandbox.serve has them
 ARRIVALS = 28.0  # seconds between two new messages, about

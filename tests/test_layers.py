@@ -21,7 +21,7 @@ LEVELS = {
     "tui": 4, "__main__": 4,
     "sandbox": 5,
 }  # fmt: skip
-WIRING = {"cli", "shell", "shell_connect", "mailboxes", "setup", "doctor", "demo", "__main__", "tui.app"}
+WIRING = {"cli", "shell", "shell_connect", "mailboxes", "setup", "doctor", "demo", "__main__", "tui.app", "tui.keeping"}
 NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes", "setup", "doctor")
 HEAVY = ("textual", "httpx", "msal", "google", "google_auth_oauthlib", "requests", "sqlite_utils", "babel", "tomlkit",
          "keyring", "cryptography", "rich", "imapclient", "smtplib", "tldextract", "dns")  # fmt: skip

@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -27,32 +27,20 @@ from textual.widgets import Input
 from crmmail import config, i18n
 from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
-from crmmail.model import Change, Draft, Mailbox, Role
+from crmmail.model import Change, Draft
 from crmmail.tui import garbage, keymap, words
+from crmmail.tui.keeping import Engine, Keeping
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.main import MainScreen
 
 if TYPE_CHECKING:
-    from crmmail.signing import Done
     from crmmail.store import Store
 
 # Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
 SWITCH_INTERVAL = 0.0005
 REST = 0.2  # seconds without a key: later than the preview of the wide layout, sooner than most next keys
 PAUSE = 0.002  # seconds between two pieces of what is prepared then: a key gets in
-
-
-class Engine(Protocol):
-    """What the interface asks of the sync engine (crmmail.sync.Engine)."""
-
-    def start(self) -> None: ...
-    def wake(self, mailbox_id: str | None = None) -> None: ...
-    def want(self, message_id: int) -> None: ...
-    def add(self, mailbox: Mailbox) -> None: ...
-    def resume(self, mailbox_id: str | None = None) -> None: ...
-    def scope_wanted(self, mailbox_id: str) -> str: ...
-    def stop(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ class Doorbell(Message, bubble=False):
         return isinstance(message, Doorbell)
 
 
-class CrmMail(App[None]):
+class CrmMail(Keeping, App[None]):
     """crmmail. The caller opens and closes the store; the engine is built after the first paint, in its own thread."""
 
     CSS_PATH = "crmmail.tcss"
@@ -155,9 +143,9 @@ class CrmMail(App[None]):
         elif not self.settings.mailboxes and self.place is not None and not self.readonly:
             self.connect()
         if not self.is_headless:
-            threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
+            threading.Thread(target=self.start_engine, name="crmmail-start", daemon=True).start()
 
-    def _start_engine(self) -> None:
+    def start_engine(self) -> None:
         """In a thread: importing httpx alone takes 200 ms, and Babel's dates, which the reader needs, 60."""
         i18n.date_time(datetime.fromtimestamp(self.clock(), UTC), "long")
         if self._build_engine is None:
@@ -280,65 +268,6 @@ class CrmMail(App[None]):
                     setattr(settings, name, value)
         except CrmMailError as error:
             self.call_from_thread(self.main.fail, error)
-
-    def connect(self, mailbox: str = "") -> None:
-        """The guide: a new mailbox, or with its name the settings and password of an IMAP mailbox there is."""
-        place = self.place
-        if place is None:
-            self.main.hint(_("In the shell: crmmail connect gmail · crmmail connect outlook · crmmail connect imap"))
-            return
-
-        def prepare() -> None:
-            from crmmail.auth.connect import ProfileGuide
-            from crmmail.setup import ProfileSetup
-            from crmmail.tui.guide import GuideScreen
-
-            setup = ProfileSetup(place, self.settings)
-            form = setup.form_of(mailbox) if mailbox else None
-            screen = GuideScreen(setup, ProfileGuide(place, self.settings), form=form, clock=self.clock)
-            self.call_from_thread(self.push_screen, screen, self._signed_in)
-
-        self.run_worker(prepare, thread=True)
-
-    def sign_in(self, mailbox: str) -> None:
-        """Sign in to a mailbox again. The libraries for it take 0.3 s to import: in a thread."""
-        place = self.place
-        box = self.settings.mailboxes.get(mailbox)
-        if place is None or box is None or box.provider == "imap":
-            self.connect(mailbox if box is not None else "")
-            return
-
-        def prepare() -> None:
-            from crmmail.auth.connect import ProfileGuide
-            from crmmail.tui import sign_in
-
-            guide = ProfileGuide(place, self.settings)
-            wish = replace(guide.wish_for(mailbox), widen=self._wants_more(mailbox))
-            screen = sign_in.SignInScreen(guide, mailbox, wish=wish, clock=self.clock)
-            self.call_from_thread(self.push_screen, screen, self._signed_in)
-
-        self.run_worker(prepare, thread=True)
-
-    def _wants_more(self, mailbox: str) -> bool:
-        """Whether an act waits for a wider permission than was given."""
-        return bool(self.engine and self.engine.scope_wanted(mailbox))
-
-    def _signed_in(self, done: Done | None) -> None:
-        """A session stands: the mailbox joins, or goes on where it stopped."""
-        if done is None:
-            return
-        from crmmail import mailboxes
-
-        mailboxes.register(self.store, self.settings)
-        if self.engine is None:
-            threading.Thread(target=self._start_engine, name="crmmail-start", daemon=True).start()
-        else:
-            for box in self.store.mailboxes():
-                self.engine.add(box)
-            self.engine.resume(done.name)
-        self.drain()
-        self.main.show_folder(done.name, Role.INBOX.value)
-        self.main.say(_("{address} is connected").format(address=done.address))
 
     # --- the end
 

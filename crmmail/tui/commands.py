@@ -19,6 +19,7 @@ from crmmail.tui.context import (
     COMPOSE,
     LIST,
     MAIL,
+    MAILBOXES,
     MAIN,
     NOWHERE,
     OUTBOX,
@@ -26,11 +27,12 @@ from crmmail.tui.context import (
     SIDEBAR,
     Context,
 )
+from crmmail.tui.mailbox_commands import BOXES, GOING
 from crmmail.tui.writing_commands import ANSWERS, SENDING, WRITING
 
 __all__ = [
-    "ACT", "ANYWHERE", "BY_ID", "COMMANDS", "COMPOSE", "GO", "GROUPS", "LIST", "MAIL", "MAIN", "MOVE", "NOWHERE",
-    "OUTBOX", "READER", "SIDEBAR", "Command", "Context", "always", "keys_table", "possible",
+    "ACT", "ANYWHERE", "BY_ID", "COMMANDS", "COMPOSE", "GO", "GROUPS", "LIST", "MAIL", "MAILBOXES", "MAIN", "MOVE",
+    "NOWHERE", "OUTBOX", "READER", "SIDEBAR", "Command", "Context", "always", "keys_table", "possible",
 ]  # fmt: skip
 
 
@@ -284,7 +286,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("go_all", ("g a",), N_("All mail"), GO),
     Command("go_outbox", ("g o",), N_("Outbox"), GO, N_("What waits for the server, and what it refused.")),
     Command("go_unified", ("g u",), N_("All inboxes"), GO, needs=lambda context: context.mailboxes > 1),
-    Command("next_mailbox", ("g m",), N_("Next mailbox"), GO, needs=lambda context: context.mailboxes > 1),
+    *GOING,
     # --- find
     Command("search", ("/", "ctrl+f"), N_("Search"), FIND, N_("In all folders of the mailbox."), footer=85),
     Command("filter", ("l", "\\"), N_("Filter this list"), FIND, short=N_("Filter"), panes=MAIL),
@@ -336,6 +338,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM, short=N_("Connect")),
     *SENDING,
+    *BOXES,
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
     Command("language", (), N_("Switch the language"), PROGRAM),
     Command("theme", (), N_("Choose a theme"), PROGRAM),

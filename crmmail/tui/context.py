@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from crmmail.ops import Verb
 
 LIST, READER, SIDEBAR, OUTBOX, COMPOSE = "list", "reader", "sidebar", "outbox", "compose"
+MAILBOXES = "mailboxes"
 MAIL = frozenset({LIST, READER})
 MAIN = frozenset({LIST, READER, SIDEBAR})
-ANYWHERE = MAIN | {OUTBOX}
+ANYWHERE = MAIN | {OUTBOX, MAILBOXES}
 NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
 
 
@@ -34,6 +35,8 @@ class Context:
     redoable: bool = False
     favorites: bool = False  # some mailbox has them
     mailboxes: int = 1
+    box: str = ""  # provider of the mailbox under the cursor of the Mailboxes screen
+    held: bool = False  # it is paused by the user
     trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
     outbox: int = 0
     sending: str = ""  # state of the outgoing message under the outbox's cursor

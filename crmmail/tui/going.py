@@ -114,6 +114,30 @@ class Going(MailScreen):
         at = names.index(here) if here in names else 0
         self.show_folder(names[(at + 1) % len(names)], Role.INBOX.value)
 
+    def action_go_mailbox(self) -> None:
+        """The mailbox of that number; without a number, choose one."""
+        from crmmail.tui.dialogs import Picker
+
+        boxes = list(self.boxes.values())
+        if self.struck.isdigit():
+            at = int(self.struck) - 1
+            if at < len(boxes):
+                self.show_folder(boxes[at].id, Role.INBOX.value)
+            else:
+                self.hint(_("There is no mailbox {number}.").format(number=self.struck))
+            return
+        lines = [(box.name or box.address, box.address) for box in boxes]
+        self.app.push_screen(
+            Picker(_("Mailboxes"), lines),
+            lambda at: self.show_folder(boxes[at].id, Role.INBOX.value) if isinstance(at, int) else None,
+        )
+
+    def action_mailboxes(self) -> None:
+        """The Mailboxes screen."""
+        from crmmail.tui.boxes import Mailboxes
+
+        self.app.push_screen(Mailboxes(self.store, self.keymap))
+
     def _neighbour(self, by: int) -> None:
         found = self.sidebar.neighbour(by)
         if found is not None:

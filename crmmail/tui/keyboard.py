@@ -28,6 +28,7 @@ class Keyboard:
 
     keymap: Keymap
     prefix: str = ""
+    struck: str = ""  # the key that is being carried out; '' when it was no key
     takes_typing: bool = False  # the screen itself tells typing from commands (the composer)
 
     def context(self) -> Context:
@@ -53,15 +54,18 @@ class Keyboard:
 
     async def press(self, event: events.Key) -> bool:
         """Carry out what a key means here; whether it meant anything."""
-        key = stroke(event)
-        if self.prefix:
-            await self._after_prefix(key)
-            return True
-        if key in self.keymap.chords:
-            self.prefix = key
-            self.show_prefix(self.after(key))
-            return True
-        return await self._first(self.keymap.single.get(key, ()))
+        self.struck = key = stroke(event)
+        try:
+            if self.prefix:
+                await self._after_prefix(key)
+                return True
+            if key in self.keymap.chords:
+                self.prefix = key
+                self.show_prefix(self.after(key))
+                return True
+            return await self._first(self.keymap.single.get(key, ()))
+        finally:
+            self.struck = ""
 
     async def _after_prefix(self, key: str) -> None:
         prefix, self.prefix = self.prefix, ""

@@ -237,12 +237,13 @@ class MainScreen(Writing, Finding):
         query = self.messages.query_shown
         shown = [box for box in self.boxes.values() if query.mailbox in ("", box.id)]
         self.messages.stars = any(box.capabilities.favorites for box in shown)
-        colors = {box.id: self._color(box) for box in self.boxes.values()}
+        colors = {box.id: self.stripe(box) for box in self.boxes.values()}
         self.messages.stripes = colors if len(shown) > 1 else {}
         self.sidebar.stripes = colors
         self.messages.forget_colors()
 
-    def _color(self, box: Mailbox) -> str:
+    def stripe(self, box: Mailbox) -> str:
+        """The colour it wears in All inboxes."""
         variables = self.app.theme_variables
         name = box.color.lstrip("$")
         if name.startswith("#"):

@@ -10,8 +10,10 @@ import pytest
 from crmmail import i18n
 from crmmail.ops import Verb
 from crmmail.tui import keymap
+from crmmail.tui.boxes import Mailboxes
 from crmmail.tui.commands import BY_ID, COMMANDS, COMPOSE, LIST, MAIN, READER, Context, keys_table, possible
 from crmmail.tui.compose import ComposeScreen
+from crmmail.tui.context import MAILBOXES
 from crmmail.tui.keymap import PRESETS, Keymap
 from crmmail.tui.main import MainScreen
 from crmmail.tui.outbox import Outbox
@@ -20,7 +22,8 @@ from crmmail.tui.outbox import Outbox
 def test_ids_are_unique_and_every_command_has_its_method():
     assert len(BY_ID) == len(COMMANDS)
     for command in COMMANDS:
-        screen = MainScreen if command.panes & MAIN else ComposeScreen if COMPOSE in command.panes else Outbox
+        others = ComposeScreen if COMPOSE in command.panes else Mailboxes if MAILBOXES in command.panes else Outbox
+        screen = MainScreen if command.panes & MAIN else others
         assert callable(getattr(screen, f"action_{command.id}")), command.id
 
 
