@@ -79,6 +79,8 @@ class MailboxSettings:
     """IMAP: tls or starttls, as above."""
     sent_copy: str = "auto"
     """IMAP: who files the copy in Sent. auto: we look, and file it where the server did not; server; append: we do."""
+    imap_labels: bool = False
+    """IMAP: use Gmail's labels on a server that is not Gmail's and has them (X-GM-EXT-1)."""
     ca_file: str = ""
     """A PEM file with an additional certificate authority (company proxies, test servers)."""
     quota_per_second: float = 0.0

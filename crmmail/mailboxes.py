@@ -6,6 +6,7 @@ Nothing heavy is imported until a connection is really made: httpx alone costs 2
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmmail import config
@@ -29,10 +30,19 @@ CAPABILITIES = {
 }
 
 
+def capabilities(box: config.MailboxSettings) -> Capabilities:
+    """What a mailbox can do, as far as its settings tell: the interface asks before any server was."""
+    can = CAPABILITIES[box.provider]
+    if box.provider != "imap":
+        return can
+    gmail = box.imap_host.lower().endswith((".gmail.com", ".googlemail.com")) or box.imap_labels
+    return replace(can, labels=gmail, send=bool(box.smtp_host))
+
+
 def listed(settings: config.Settings) -> list[Mailbox]:
     """The connected mailboxes, in the order of the settings file."""
     return [
-        Mailbox(name, box.provider, box.address, box.name or box.address, box.color, CAPABILITIES[box.provider], index)
+        Mailbox(name, box.provider, box.address, box.name or box.address, box.color, capabilities(box), index)
         for index, (name, box) in enumerate(settings.mailboxes.items())
     ]
 
@@ -109,6 +119,8 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
         from crmmail.auth import session_for
 
         box = settings.mailboxes[mailbox.id]
+        if box.provider == "imap":
+            return _imap(place, settings, mailbox.id)
         ticket = session_for(mailbox.id, box, tokens(place, settings))
         if box.provider == "gmail":
             from crmmail.remotes.gmail import Gmail
@@ -125,3 +137,21 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
         return Graph(mailbox.id, auth=ticket, base_url=box.api_url, ca_file=box.ca_file or None)
 
     return connect
+
+
+def _imap(place: config.Profile, settings: config.Settings, name: str) -> Remote:
+    from crmmail.auth.password import PasswordSession, user_of
+    from crmmail.remotes import probe
+    from crmmail.remotes.imap import Imap
+
+    box = settings.mailboxes[name]
+    return Imap(
+        name,
+        login=PasswordSession(name, user_of(box), tokens(place, settings)).login(),
+        server=probe.reading(box),
+        index=place.cache_dir / f"imap-{name}.db",
+        smtp=probe.writing(box),
+        address=box.address,
+        sent_copy=box.sent_copy,
+        labels=capabilities(box).labels,
+    )

@@ -9,7 +9,7 @@ import contextlib
 import imaplib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import imapclient
@@ -30,6 +30,7 @@ LITERAL_BYTES = 64 << 20
 ALLOWANCE = 32 << 20  # bytes one command may bring unless its caller expects more
 GREETING_BYTES = 1 << 20  # before the login
 COMMAND_SECONDS = 600.0
+PIECE_BYTES = 256 << 10  # of an upload
 
 
 class TooMuch(imaplib.IMAP4.abort):
@@ -42,6 +43,7 @@ class _Wire(imaplib.IMAP4):
     def __init__(self, line: ssl.SSLSocket, greeting: bytes) -> None:
         self._line = line
         self._greeting = greeting
+        self.progress: Callable[[int, int], None] | None = None  # of what is uploaded in pieces
         self.allow(GREETING_BYTES)
         super().__init__()
 
@@ -74,7 +76,14 @@ class _Wire(imaplib.IMAP4):
         return told
 
     def send(self, data: Any) -> None:
-        self._line.sendall(data)
+        if len(data) <= PIECE_BYTES:
+            self._line.sendall(data)
+            return
+        for start in range(0, len(data), PIECE_BYTES):
+            self._line.sendall(data[start : start + PIECE_BYTES])
+            self._until = time.monotonic() + COMMAND_SECONDS
+            if self.progress is not None:
+                self.progress(min(start + PIECE_BYTES, len(data)), len(data))
 
     def shutdown(self) -> None:
         self._reader.close()
@@ -113,7 +122,7 @@ def connect(server: Server, login: Login, reached: Reached = unheard) -> Client:
     line, greeting = dial(server, reached)
     try:
         with said(server):
-            client = Client(line, greeting, server)
+            client = _met(line, greeting, server)
             _log_in(client, server, login)
             client.allow(ALLOWANCE)
             client._cached_capabilities = None  # those from before the login
@@ -124,6 +133,15 @@ def connect(server: Server, login: Login, reached: Reached = unheard) -> Client:
         raise
     reached(Stage.LOGIN)
     return client
+
+
+def _met(line: ssl.SSLSocket, greeting: bytes, server: Server) -> Client:
+    try:
+        return Client(line, greeting, server)
+    except IMAPClientAbortError:
+        raise
+    except IMAPClientError as error:  # no IMAP, or one that is in trouble already
+        raise odd(server, str(error)) from None
 
 
 def hang_up(client: Client) -> None:

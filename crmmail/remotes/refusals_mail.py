@@ -88,7 +88,7 @@ def imap(server: Server, told: str) -> RemoteError:
     sentence = _("{host} refuses: {reason}.").format(host=server.host, reason=spoken(told))
     if " BAD " in told and " NO " not in told:
         return Transient(sentence, next_step=_("It is tried again by itself."), reason="bad")
-    return Rejected(sentence, reason=code.lower(), gone=code in ("NONEXISTENT", "TRYCREATE"))
+    return Rejected(sentence, reason=code.lower())
 
 
 def spoken(told: str) -> str:

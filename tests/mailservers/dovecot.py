@@ -22,7 +22,7 @@ import string
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -124,7 +124,13 @@ class Dovecot:
         mac = hmac.new(_TOKEN_KEY, signed, hashlib.sha256).digest()
         return (signed + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")).decode()
 
-    def drop(self, user: str, messages: Iterable[tuple[bytes, str]], folder: str = "INBOX") -> None:
+    def drop(
+        self,
+        user: str,
+        messages: Iterable[tuple[bytes, str]],
+        folder: str = "INBOX",
+        moments: Sequence[float] = (),
+    ) -> None:
         """Put messages into a Maildir, as a delivery does: (bytes, Maildir flags such as 'S')."""
         place = self.base / "home" / user / "Maildir"
         place = place if folder == "INBOX" else place / ("." + folder.replace("/", "."))
@@ -136,7 +142,10 @@ class Dovecot:
             target = place / "tmp" / stamp
             target.write_bytes(raw)
             self._own(target)
+            if moments:  # when it was received
+                os.utime(target, (moments[number], moments[number]))
             target.rename(place / ("cur" if flags else "new") / (stamp + (f":2,{flags}" if flags else "")))
+        self._own(place.parent)
         self._own(place)
         for name in ("cur", "new", "tmp"):
             self._own(place / name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import tempfile
@@ -25,12 +26,15 @@ class Cut:
     """What to do when a command that `pattern` finds comes for the `nth` time.
 
     `how`: before (the server never hears it), after (carried out, and the answer lost), midway (the answer ends after
-    `size` bytes), answer (the server never hears it; `told` is said in its place, {tag} being the command's).
+    `size` bytes), answer (the server never hears it; `told` is said in its place, {tag} being the command's), silent
+    (the server never hears it, and nothing is said). `every`: each time again after so many.
     """
 
     pattern: str
     how: str = "after"
-    nth: int = 1
+    nth: int | range = 1
+    every: int = 0
+    when: Callable[[bytes], bool] = lambda _command: True
     size: int = 40
     told: bytes = b""
     times: int = 1
@@ -38,17 +42,24 @@ class Cut:
     fired: int = 0
 
     def meets(self, command: bytes) -> bool:
-        if self.fired >= self.times or not re.search(self.pattern.encode(), command, re.I):
+        if self.fired >= self.times or not re.search(self.pattern.encode(), command, re.I) or not self.when(command):
             return False
         self.seen += 1
-        self.fired += self.seen >= self.nth
-        return self.seen >= self.nth
+        if self.every:
+            due = self.seen % self.every == 0
+        else:
+            due = self.seen in self.nth if isinstance(self.nth, range) else self.seen >= self.nth
+        self.fired += due
+        return due
 
 
 @dataclass(slots=True)
 class _Pair:
-    client: socket.socket
+    client: ssl.SSLSocket
     server: socket.socket
+    said: bytearray = field(default_factory=bytearray)
+    literal: int = 0  # bytes of one that are still to come
+    inside: bool = False  # the next line belongs to the command before
     held: Cut | None = None  # the answer to the last command is not passed on as it is
     tag: bytes = b""
     passed: int = 0
@@ -57,7 +68,7 @@ class _Pair:
     def end(self) -> None:
         for line in (self.client, self.server):
             with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
             with contextlib.suppress(OSError):
                 line.close()
 
@@ -129,9 +140,8 @@ class Proxy:
             raw.close()
             return
         self._pairs.append(pair)
-        threading.Thread(target=self._down, args=(pair,), daemon=True).start()
         try:
-            self._up(pair)
+            self._carry(pair)
         except (OSError, ValueError):
             pass
         finally:
@@ -139,26 +149,48 @@ class Proxy:
             with contextlib.suppress(ValueError):
                 self._pairs.remove(pair)
 
+    def _carry(self, pair: _Pair) -> None:
+        """One thread for both ways: a TLS line may not be read and written by two at once."""
+        while True:
+            waiting = [pair.client] if pair.client.pending() else []
+            ready = waiting or select.select([pair.client, pair.server], [], [])[0]
+            for line in ready:
+                told = line.recv(65536)
+                if not told:
+                    return
+                if not (self._heard(pair, told) if line is pair.client else self._answer(pair, told)):
+                    return
+
     # What the client says
 
-    def _up(self, pair: _Pair) -> None:
-        lines = pair.client.makefile("rb")
-        while line := lines.readline():
-            command = line
-            while self._protocol == "imap" and (found := _LITERAL.search(line)):
-                # The size goes on by itself first: the server has to ask for what follows.
-                if not self._passed(pair, command, line):
-                    return
-                pair.server.sendall(lines.read(int(found[1])))
-                line = lines.readline()
-                command = b""
-            if not self._passed(pair, command, line):
-                return
+    def _heard(self, pair: _Pair, told: bytes) -> bool:
+        """Pass on what the client said, line by line; False when the line is to be cut."""
+        pair.said += told
+        while pair.said:
+            if pair.literal:
+                piece = bytes(pair.said[: pair.literal])
+                pair.literal -= len(piece)
+                del pair.said[: len(piece)]
+                pair.server.sendall(piece)
+                continue
+            end = pair.said.find(b"\n")
+            if end < 0:
+                return True
+            line = bytes(pair.said[: end + 1])
+            del pair.said[: end + 1]
+            if not self._passed(pair, b"" if pair.inside else line, line):
+                return False
+            found = _LITERAL.search(line) if self._protocol == "imap" else None
+            pair.literal = int(found[1]) if found else 0
+            pair.inside = found is not None
+        return True
 
     def _passed(self, pair: _Pair, command: bytes, line: bytes) -> bool:
         cut = self._noted(pair, command) if command else None
         if cut is not None and cut.how == "before":
             return False
+        if cut is not None and cut.how == "silent":
+            return True
         if cut is not None and cut.how == "answer":
             pair.client.sendall(cut.told.replace(b"{tag}", pair.tag))
             return True
@@ -182,15 +214,11 @@ class Proxy:
 
     # What the server says
 
-    def _down(self, pair: _Pair) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while told := pair.server.recv(65536):
-                if pair.held is not None:
-                    if not self._kept_back(pair, pair.held, told):
-                        break
-                else:
-                    pair.client.sendall(self.rewrite(told) if self.rewrite else told)
-        pair.end()
+    def _answer(self, pair: _Pair, told: bytes) -> bool:
+        if pair.held is not None:
+            return self._kept_back(pair, pair.held, told)
+        pair.client.sendall(self.rewrite(told) if self.rewrite else told)
+        return True
 
     def _kept_back(self, pair: _Pair, cut: Cut, told: bytes) -> bool:
         """False when the line is to be cut now."""

@@ -33,7 +33,9 @@ class Received:
 
 @dataclass(slots=True)
 class Sink:
-    """`mode`: starttls (as on port 587), tls (465) or plain. `reject`: command → answer, e.g. RCPT: "550 5.1.1 no".
+    """`mode`: starttls (as on port 587), tls (465), behind (a proxy that does the TLS) or plain.
+
+    `reject`: command → answer, e.g. RCPT: "550 5.1.1 no".
 
     `tokens`: user → access token for XOAUTH2. `slow`: seconds before the answer to DATA.
     """
