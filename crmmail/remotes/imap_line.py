@@ -210,13 +210,8 @@ class Line:
 
         `fresh`: see it as it is now, not as it was when it was gone to.
         """
-        if (
-            since is None
-            and not fresh
-            and self._selected is not None
-            and self._selected.name == name
-            and self._client is not None
-        ):
+        here = self._selected if self._client is not None and not fresh and since is None else None
+        if here is not None and here.name == name:
             return here
         self._ready()
         resync = since is not None and self._resyncs and since.modseq > 0
