@@ -51,17 +51,17 @@ from crmmail.store import (
     salvage,
     window,
 )
+from crmmail.store.belonging import Belonging
 from crmmail.store.connections import Connections
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
-from crmmail.store.mirror import Mirroring
 
 T = TypeVar("T")
 _TROUBLE = (*faults.BROKEN, OSError)
 KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store(Mirroring):
+class Store(Belonging):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
