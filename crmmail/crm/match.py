@@ -146,7 +146,7 @@ def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
     sent = own.is_me(sender)
     told = [person.email.lower() for person in (*headers.to, *headers.cc) if person.email]
     ours = own.is_ours(sender)
-    machine = _machine(headers, sender)
+    machine = machine_behind(headers)
     if not sent and (ours or machine):  # a form on our site, a ticket system: the customer is whom one answers
         told = [person.email.lower() for person in headers.reply_to if person.email] + told
     people = [email for email in dict.fromkeys(told) if not own.is_ours(email)]
@@ -161,10 +161,11 @@ def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
     return People(False, (sender,), tuple(others) if len(others) <= CROWD else (), machine=machine)
 
 
-def _machine(headers: Headers, sender: str) -> Ignored | None:
+def machine_behind(headers: Headers) -> Ignored | None:
+    """Whether a list or a machine wrote a message."""
     if headers.list_id:
         return Ignored.LIST
-    return Ignored.NO_REPLY if _MACHINE.search(sender) else None
+    return Ignored.NO_REPLY if _MACHINE.search(headers.sender.email.lower()) else None
 
 
 def everybody(headers: Headers) -> list[str]:

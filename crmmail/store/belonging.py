@@ -21,7 +21,7 @@ from crmmail.store.rematch import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class Told:
     """A message a correction is about."""
 
     id: int
@@ -94,11 +94,11 @@ class Belonging(Customers):
         self, messages: Iterable[int], account: str, scope: Scope, kind: str, *, yes: bool, also: bool
     ) -> Act | None:
         wanted = list(messages)
-        told = self._read(lambda connection: _told(connection, wanted))
+        found = self._read(lambda connection: told(connection, wanted))
         correction = _Correction(account, yes=yes, also=also)
-        edits = self._read(lambda connection: correction.edits(connection, told, scope))
-        title = told[0].subject if len(told) == 1 else ""
-        return self._records_deed(kind, len(told), title, edits)
+        edits = self._read(lambda connection: correction.edits(connection, found, scope))
+        title = found[0].subject if len(found) == 1 else ""
+        return self._records_deed(kind, len(found), title, edits)
 
     # never
 
@@ -120,10 +120,10 @@ class Belonging(Customers):
 
     def never_for(self, message: int, by: NeverBy) -> Act | None:
         """The same for the sender of a message (whom we sent it to), or their domain."""
-        told = self._read(lambda connection: _told(connection, [message]))
-        if not told:
+        found = self._read(lambda connection: told(connection, [message]))
+        if not found:
             return None
-        return self.never(by, _who(told[0]) if by is NeverBy.ADDRESS else _domain_of(told[0]))
+        return self.never(by, _who(found[0]) if by is NeverBy.ADDRESS else _domain_of(found[0]))
 
     # who we are
 
@@ -198,7 +198,8 @@ def _next_unread(connection: sqlite3.Connection, after: str, *, back: bool) -> s
     return str(next((row for row in rows if row[:2] > here), rows[0])[2])
 
 
-def _told(connection: sqlite3.Connection, messages: Sequence[int]) -> list[_Told]:
+def told(connection: sqlite3.Connection, messages: Sequence[int]) -> list[Told]:
+    """These messages, as far as they are here, for a word of the user's on them."""
     rows = connection.execute(
         "SELECT m.id, m.mailbox, m.remote_id, m.message_id, m.thread, m.subject, b.twin, b.people "
         "FROM json_each(?) j CROSS JOIN message m ON m.id = j.value CROSS JOIN bond b ON b.message = m.id "
@@ -206,12 +207,12 @@ def _told(connection: sqlite3.Connection, messages: Sequence[int]) -> list[_Told
         (json.dumps(list(dict.fromkeys(messages))),),
     )
     return [
-        _Told(number, mailbox, remote_id, header, thread, subject, twin, ties.text_people(people))
+        Told(number, mailbox, remote_id, header, thread, subject, twin, ties.text_people(people))
         for number, mailbox, remote_id, header, thread, subject, twin, people in rows
     ]
 
 
-def _who(told: _Told) -> str:
+def _who(told: Told) -> str:
     """The sender of a message; of one of ours, whom it went to."""
     if not told.people.first:
         raise SettingsError(
@@ -220,7 +221,7 @@ def _who(told: _Told) -> str:
     return told.people.first[0]
 
 
-def _domain_of(told: _Told) -> str:
+def _domain_of(told: Told) -> str:
     domain = domains.registrable(domains.of_address(_who(told)))
     if not domain or domains.is_shared(domain):
         raise SettingsError(
@@ -256,7 +257,7 @@ class _Correction:
     also: bool
 
     def edits(
-        self, connection: sqlite3.Connection, told: Sequence[_Told], scope: Scope
+        self, connection: sqlite3.Connection, told: Sequence[Told], scope: Scope
     ) -> dict[records.Key, str | None]:
         """The records to write so that it reaches what it was said for, and nothing else."""
         if scope is Scope.MESSAGE:
@@ -269,7 +270,7 @@ class _Correction:
         found = self._written(connection, {f"{prefix}{tell(one)}": {} for one in told})
         return self._agreeing(connection, told) | found
 
-    def _about(self, one: _Told) -> dict[str, object]:
+    def _about(self, one: Told) -> dict[str, object]:
         return {"mailbox": one.mailbox, "remote_id": one.remote_id, "message_id": one.message_id}
 
     def _said(self, before: Choice) -> Choice:
@@ -288,7 +289,7 @@ class _Correction:
         }
 
     def _cleared(
-        self, connection: sqlite3.Connection, told: Sequence[_Told], kept: Iterable[records.Key]
+        self, connection: sqlite3.Connection, told: Sequence[Told], kept: Iterable[records.Key]
     ) -> dict[records.Key, str | None]:
         """What was said of these conversations, or of single messages in them, and says otherwise, no longer counts."""
         threads = json.dumps([one.thread for one in told])
@@ -310,7 +311,7 @@ class _Correction:
             return Choice(choice.yes - {self.account}, choice.no)
         return Choice(choice.yes if self.also else frozenset(), choice.no - {self.account})
 
-    def _agreeing(self, connection: sqlite3.Connection, told: Sequence[_Told]) -> dict[records.Key, str | None]:
+    def _agreeing(self, connection: sqlite3.Connection, told: Sequence[Told]) -> dict[records.Key, str | None]:
         """A word on single messages or conversations outranks one on a sender: for these messages it must agree."""
         twins = [one.twin for one in told]
         talks = _talks_with_a_word(connection, [one.thread for one in told])

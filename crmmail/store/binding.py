@@ -18,7 +18,7 @@ from crmmail.crm import match
 from crmmail.crm.match import Choice, Decision, Talk
 from crmmail.crm.model import Bound, Ignored, Reason
 from crmmail.model import Change, Headers, Role, State
-from crmmail.store import choices, codec, records, ties
+from crmmail.store import choices, codec, logbook, records, ties
 from crmmail.store.projection import ALL, Projection, places
 
 TALK_LIMIT = 1_000  # messages: a longer conversation is a list's or a machine's, and answers for nobody
@@ -101,7 +101,7 @@ class Binding:
         self._decide(members)
         _agree(by_twin)
         self._place(members, by_twin)
-        self._write(members)
+        self._write(members, told or {})
         change = self._projection.finish()
         moved = frozenset(one.id for one in members.values() if one.before is None or one.before[3:5] != _said(one))
         return Change(folders=change.folders, messages=moved, accounts=frozenset(self._accounts))
@@ -252,7 +252,7 @@ class Binding:
                 one.placed = ",".join(wanted)
                 one.flags = one.state.unread | one.state.starred << 1
 
-    def _write(self, members: Mapping[int, _Member]) -> None:
+    def _write(self, members: Mapping[int, _Member], told: Told) -> None:
         rows = []
         for one in sorted(members.values(), key=lambda one: one.id):
             row = (
@@ -267,6 +267,9 @@ class Binding:
             if row != one.before:
                 rows.append((one.id, *row))
                 self._move(one)
+        if logbook.any_on(self._connection):
+            wanted = [(one.id,) for one in members.values() if one.decision.bound is Bound.LINKED and _news(one, told)]
+            self._connection.executemany("INSERT OR IGNORE INTO log_wanted(message) VALUES (?)", wanted)
         self._connection.executemany(_UPSERT, rows)
         ties.join(self._connection, self._joined)
 
@@ -280,6 +283,11 @@ class Binding:
                 self._projection.stand(("", place), one.id, was, now)
                 self._accounts.add(place.partition(":")[2])
         self._accounts.discard("")
+
+
+def _news(one: _Member, told: Told) -> bool:
+    """Whether a message, or whose it is, is new: then it may be for the CRM."""
+    return one.id in told or one.before is None or one.before[3:5] != _said(one)
 
 
 def _said(one: _Member) -> tuple[str, str]:

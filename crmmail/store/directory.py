@@ -245,3 +245,16 @@ def remote(connection: sqlite3.Connection, table: str, crm: str, remote_ids: Ite
     """A CRM's ids → ours, of `account` or `contact`; through what was merged."""
     query = f"SELECT t.remote, t.uid FROM json_each(?) j CROSS JOIN {table} t ON t.crm = ? AND t.remote = j.value"
     return dict(connection.execute(query, (json.dumps(list(remote_ids)), crm)).fetchall())
+
+
+def similar(connection: sqlite3.Connection, uid: str) -> list[AccountRow]:
+    """Other accounts with a domain, address, tax id or normal name of this one."""
+    numbers = connection.execute(
+        "SELECT DISTINCT o.id FROM account a JOIN account o ON o.uid != a.uid WHERE a.uid = ?1 AND ("
+        "o.uid IN (SELECT t.account FROM handle h JOIN handle t ON t.key = h.key WHERE h.account = ?1) "
+        "OR o.id IN (SELECT l.account FROM account_line l WHERE l.sort = a.sort) "
+        "OR (a.tax_id != '' AND o.id IN (SELECT w.account FROM account_word w WHERE w.word = lower(a.tax_id)))) "
+        "LIMIT 50",
+        (uid,),
+    ).fetchall()
+    return [AccountRow(*row) for row in connection.execute(_ROW, (json.dumps([row[0] for row in numbers]),))]

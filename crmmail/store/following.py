@@ -42,8 +42,13 @@ def _follow_accounts(connection: sqlite3.Connection, accounts: Sequence[str], co
     handles = directory.derive(connection, accounts, contacts)
     after = directory.names(connection, accounts)
     gone = [uid for uid in accounts if uid in before and uid not in after]
-    rematch.ask(connection, [*(f"~{uid}" for uid in gone), *handles])
     revived = {uid for uid in accounts if uid in after and uid not in before}
+    known = connection.execute(  # a contact may have come before its account
+        "SELECT h.key FROM json_each(?) j CROSS JOIN contact c ON c.account = j.value "
+        "CROSS JOIN handle h ON h.contact = c.uid AND h.account = c.account",
+        (json.dumps(list(revived)),),
+    )
+    rematch.ask(connection, [*(f"~{uid}" for uid in gone), *handles, *(row[0] for row in known)])
     return Change(accounts=frozenset(accounts)) | _follow_choices(connection, _choices_naming(connection, revived))
 
 

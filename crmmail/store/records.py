@@ -22,7 +22,8 @@ NEVER = "never"
 PRIVATE = "private"
 ALIAS = "alias"  # an account that was merged into another
 SETTING = "setting"
-CRM = "crm"  # a connected CRM and how far it was heard
+CRM = "crm"  # how far a CRM was heard
+CONNECTED = "connected"  # a CRM, and what it can do
 TOLD = "told"  # an account or contact as its CRM told it last
 
 SAVE_ACCOUNT, SAVE_CONTACT = "save_account", "save_contact"

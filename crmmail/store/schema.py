@@ -161,6 +161,10 @@ DIRECTORY = (
     # `reversed`: com.example.acme@rui for rui@acme.example, so that a domain with all below it is one range.
     "CREATE TABLE cache.party_address (id INTEGER PRIMARY KEY, reversed TEXT NOT NULL UNIQUE)",
     "CREATE TABLE cache.party (address INTEGER, message INTEGER, PRIMARY KEY (address, message)) WITHOUT ROWID",
+    # Linked mail that is to be looked at for logging.
+    "CREATE TABLE cache.log_wanted (message INTEGER PRIMARY KEY)",
+    # What a CRM's timeline of an account held when it was read last.
+    "CREATE TABLE cache.timeline (account TEXT PRIMARY KEY, read_ms INTEGER NOT NULL, content TEXT NOT NULL)",
     # `seen`: the last edit of the desk the tables above know of. `rematch`: whose mail is to be looked at again, and
     # up to which address and message that is done.
     "CREATE TABLE cache.known (seen INTEGER NOT NULL)",

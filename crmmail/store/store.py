@@ -37,6 +37,7 @@ from crmmail.ops import Verb
 from crmmail.store import (
     acts,
     binding,
+    choices,
     codec,
     completion,
     drafts,
@@ -48,20 +49,21 @@ from crmmail.store import (
     outbox,
     projection,
     records,
+    rematch,
     salvage,
     window,
 )
-from crmmail.store.belonging import Belonging
 from crmmail.store.connections import Connections
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
+from crmmail.store.telling import Telling
 
 T = TypeVar("T")
 _TROUBLE = (*faults.BROKEN, OSError)
 KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store(Belonging):
+class Store(Telling):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
@@ -254,7 +256,7 @@ class Store(Belonging):
         """Add a mailbox, or take over its new description."""
         with self._writing():
             self._registered[mailbox.id] = mailbox
-            self._commit(lambda connection: mailboxes.register(connection, mailbox))
+            self._commit(lambda connection: _as_ourselves(connection, lambda: mailboxes.register(connection, mailbox)))
             self._gather(Change(mailboxes=frozenset({mailbox.id})))
 
     def unregister(self, mailbox: str) -> None:
@@ -478,6 +480,14 @@ class Store(Belonging):
         with self._writing():
             if self._commit(lambda connection: outbox.release(connection, mailbox)):
                 self._gather(Change(outbox=True))
+
+
+def _as_ourselves(connection: sqlite3.Connection, work: Callable[[], None]) -> None:
+    """Do `work`, and look at all mail again when it changed who we are."""
+    before = choices.own(connection, choices.setting(connection))
+    work()
+    if choices.own(connection, choices.setting(connection)) != before:
+        rematch.ask(connection, [rematch.OURSELVES])
 
 
 def _last_of_each(upserts: Sequence[Incoming]) -> list[Incoming]:

@@ -13,7 +13,7 @@ from crmmail.errors import StoreError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, Row, SendState
-from crmmail.store import blobs, completion, drafts, identities, outgoing, remote_drafts, window
+from crmmail.store import blobs, choices, completion, drafts, identities, outgoing, rematch, remote_drafts, window
 from crmmail.store.connections import Connections
 from crmmail.store.drafts import Kept
 from crmmail.store.outgoing import Entry
@@ -305,7 +305,7 @@ class Writing(abc.ABC):
         """Take over a mailbox's identities."""
         kept = list(told)
         with self._writing():
-            self._commit(lambda connection: identities.keep(connection, mailbox, kept))
+            self._commit(lambda connection: _keep_identities(connection, mailbox, kept))
             self._gather(Change(mailboxes=frozenset({mailbox})))
 
 
@@ -329,3 +329,11 @@ def _mime_row(connection: sqlite3.Connection, number: int) -> tuple[str, tuple[i
 def _drafts_changed(mailbox: str) -> Change:
     """The Drafts list of a mailbox (and of all of them) differs."""
     return Change(folders=frozenset({(mailbox, Role.DRAFTS.value), ("", Role.DRAFTS.value)}))
+
+
+def _keep_identities(connection: sqlite3.Connection, mailbox: str, told: list[Identity]) -> None:
+    """Take over identities; all mail is looked at again when that makes an address ours, or no longer."""
+    before = choices.own(connection, choices.setting(connection))
+    identities.keep(connection, mailbox, told)
+    if choices.own(connection, choices.setting(connection)) != before:
+        rematch.ask(connection, [rematch.OURSELVES])

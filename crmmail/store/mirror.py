@@ -1,0 +1,33 @@
+"""The store's door for what a CRM tells. `Store` inherits it."""
+
+from __future__ import annotations
+
+from crmmail.crm.model import CrmPage
+from crmmail.faultpoint import fault
+from crmmail.store import mirrored
+from crmmail.store.belonging import Belonging
+
+
+class Mirroring(Belonging):
+    """Every method is safe from any thread; what writes is on the disk when it returns."""
+
+    def crm_cursor(self, crm: str) -> str:
+        """How far this CRM was heard, '' for never."""
+        return self._read(lambda connection: mirrored.cursor(connection, crm))
+
+    def mirrored(self, crm: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The remote ids of the accounts and of the contacts mirrored from this CRM."""
+        return self._read(lambda connection: mirrored.ids(connection, crm))
+
+    def mirror(self, crm: str, page: CrmPage) -> None:
+        """Take over a page with its cursor, in one transaction; mail is bound anew where that changes whose it is."""
+        with self._writing():
+            changed = self._commit(lambda connection: mirrored.take(connection, crm, page))
+            fault("store.mirrored")
+            if changed:
+                self._derive()
+
+    def forget_crm(self, crm: str) -> None:
+        """Forget how far this CRM was heard. Its accounts, and every link to them, stay."""
+        with self._writing():
+            self._commit(lambda connection: mirrored.forget(connection, crm))
