@@ -70,6 +70,9 @@ class ProfileSetup:
         password = spoken(bare(form), form.imap.host)
         for step in probe.tried(self._box(form), Login(form.user or form.address, lambda _refused: password)):
             told = checked(step)
+            if isinstance(step.error, AuthRequired) and step.error.reason == "wrong_password":
+                again = _("Type both again; some servers want only the part before the @ as user name.")
+                told = dataclasses.replace(told, next_step=again)
             yield told
             if not told.ok:
                 return

@@ -29,6 +29,7 @@ from crmmail.errors import CrmMailError, ProfileBusy
 from crmmail.i18n import _
 from crmmail.model import Change, Draft
 from crmmail.tui import garbage, keymap, words
+from crmmail.tui.in_order import InOrder
 from crmmail.tui.keeping import Engine, Keeping
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
@@ -198,6 +199,8 @@ class CrmMail(Keeping, App[None]):
     async def _press(self, event: events.Key) -> bool:
         self._await_rest()
         screen = self.screen
+        if isinstance(screen, InOrder):
+            return await screen.press(event)
         if not isinstance(screen, Keyboard) or (isinstance(self.focused, Input) and not screen.takes_typing):
             return False
         return await screen.press(event)

@@ -16,6 +16,7 @@ from crmmail.i18n import _, ngettext
 from crmmail.model import Mailbox
 from crmmail.tui import format
 from crmmail.tui.dialogs import Button, Dialog
+from crmmail.tui.in_order import InOrder
 
 if TYPE_CHECKING:
     from crmmail.config import MailboxSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MOST_SIGNATURE = 4000
 
 
-class BoxForm(Dialog[bool]):
+class BoxForm(InOrder, Dialog[bool]):
     """Name, sender, further addresses, signature, how often to ask. `keep` raises CrmMailError for what cannot be."""
 
     DEFAULT_CSS = """

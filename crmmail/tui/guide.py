@@ -29,13 +29,14 @@ from crmmail.tui import format, guide_words
 from crmmail.tui.dialogs import MOVES, Button, Choices
 from crmmail.tui.guide_form import Fields
 from crmmail.tui.guide_words import APP_PASSWORD, GOOGLE, MICROSOFT, SERVERS
+from crmmail.tui.in_order import InOrder
 
 ADDRESS, LOOKING, WAYS, FORM, TRIAL, DONE = "address", "looking", "ways", "form", "trial", "done"
 COLUMNS = 70  # of the text within the frame
 Told = Found | Checked | Done | CrmMailError | None
 
 
-class GuideScreen(ModalScreen[Done | None]):
+class GuideScreen(InOrder, ModalScreen[Done | None]):
     """Connect a mailbox; `form`: mend and try one there is."""
 
     DEFAULT_CSS = """
@@ -226,6 +227,7 @@ class GuideScreen(ModalScreen[Done | None]):
     def _try(self) -> None:
         self._form = self.query_one(Fields).read() if self._step == FORM else self._form
         self._told.clear()
+        self._no_keyring = False
         self._show(TRIAL, _("Trying the settings. Nothing is saved before all of it works."), keys=_("Esc stop"))
         self._paint_trial(ended=False)
         form = self._form
@@ -277,8 +279,13 @@ class GuideScreen(ModalScreen[Done | None]):
             self.add_class("-failed")
             return
         self._no_keyring = isinstance(error, SignInError) and error.code == "no_keyring"
-        ways = _("p keep it in a private file") if self._no_keyring else _("r try again")
-        self._say(str(error), f"{ways} · " + _("Esc back"))
+        if not self._no_keyring:
+            self._say(str(error), _("r try again · Esc back"))
+            return
+        self.query_one("#trial").display = False
+        self.query_one("#sentence", Static).update(Content(_("All of it works. Nothing was saved yet.")))
+        question = _("Keep the password in a private file instead, readable by you alone?")
+        self._say(f"{error}\n\n{question}", _("p keep it in a private file · Esc back"))
 
     def _finished(self, done: Done) -> None:
         self._done = done
@@ -317,6 +324,7 @@ class GuideScreen(ModalScreen[Done | None]):
         match message.told:
             case Found() as found:
                 self._found = found
+                self.query_one("#choices", Choices).cursor = 0
                 self._ask_way()
             case Checked() as checked:
                 self._told.append(checked)
@@ -374,7 +382,7 @@ class GuideScreen(ModalScreen[Done | None]):
                 self._chosen()
             case "form":
                 self._try()
-            case "trial" if self.has_class("-failed"):
+            case "trial" if self.has_class("-failed") and not self._no_keyring:
                 self._ask_form(self._told[-1].field if self._told and not self._told[-1].ok else "")
             case "done":
                 self.dismiss(self._done)

@@ -140,8 +140,7 @@ class Telling(MailScreen):
             return (
                 _("No mailbox is connected yet"),
                 "",
-                _("{key} connects Gmail or Outlook").format(key=key("connect")),
-                _("In the shell: crmmail connect gmail · crmmail connect outlook"),
+                _("{key} connects one: Gmail, Outlook or any other").format(key=key("connect")),
                 _("Just looking: crmmail demo"),
                 "",
                 _("{key} quits").format(key=key("quit")),

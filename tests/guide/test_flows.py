@@ -29,6 +29,7 @@ from tests.guide.conftest import ANA, APP_PASSWORD, GMAIL, PASSWORD, Servers
 from tests.guide.stage import choices, shown, until
 from tests.mailservers.dovecot import free_port
 from tests.network import Nameserver, Zone, nameserver
+from tests.tui.conftest import type_ahead
 
 Keys = Callable[[CrmMail, Pilot[None]], Awaitable[None]]
 
@@ -91,7 +92,8 @@ async def type_in(app: CrmMail, pilot: Pilot[None], name: str, text: str) -> Non
         await pilot.press("tab")
     assert isinstance(app.focused, Input)
     assert app.focused.id == name
-    await pilot.press("home", "ctrl+k", *text)
+    type_ahead(app, ["home", "ctrl+k", *text])
+    await pilot.pause()
 
 
 async def to_the_form(app: CrmMail, pilot: Pilot[None], address: str = ANA) -> None:
@@ -192,6 +194,25 @@ def test_a_wrong_password_is_said_and_can_be_typed_again(store, settings, place,
         await step(app, pilot, "done")
 
     play(store, settings, place, keys)
+    assert password(place, "cliente") == PASSWORD
+
+
+def test_keys_faster_than_the_screen_land_where_they_were_typed(store, settings, place, servers: Servers) -> None:
+    """As a password manager types: everything is in the queue before the first key is looked at."""
+
+    async def keys(app: CrmMail, pilot: Pilot[None]) -> None:
+        await to_the_form(app, pilot)
+        values = [PASSWORD, "127.0.0.1", str(servers.dovecot.imaps_port), "", "127.0.0.1", str(servers.sink.port), ""]
+        typed: list[str] = []
+        for text in values:
+            typed += [*(["home", "ctrl+k", *text] if text else []), "tab"]
+        type_ahead(app, [*typed, *servers.ca_file, "enter"])
+        await step(app, pilot, "done")
+        assert "com queijo" not in shown(app)
+
+    play(store, settings, place, keys)
+    box = kept(place, "cliente")
+    assert (box.imap_host, box.imap_port, box.smtp_port) == ("127.0.0.1", servers.dovecot.imaps_port, servers.sink.port)
     assert password(place, "cliente") == PASSWORD
 
 
