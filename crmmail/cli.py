@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crmmail import __version__, i18n, shell_compose, shell_connect
+from crmmail import __version__, i18n, shell_compose, shell_connect, shell_crm
 from crmmail.errors import CrmMailError
 from crmmail.i18n import N_, _
 
@@ -140,6 +140,7 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     commands.add_parser("keys", parents=[again], help=_("list the keys"))
     shell_compose.add_parsers(commands, again)
     shell_connect.add_parsers(commands, again)
+    shell_crm.add_parsers(commands, again)
 
 
 def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser], again: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ from crmmail.errors import SettingsError
 from crmmail.i18n import LANGUAGES, _
 
 PROVIDERS = ("gmail", "outlook", "imap")
+CRMS = ("sharpspring", "tryton", "bcc")
 SECURITIES = ("tls", "starttls")
 SENT_COPIES = ("auto", "server", "append")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -98,6 +99,32 @@ class MailboxSettings:
 
 
 @dataclass(slots=True)
+class CrmSettings:
+    """The connected CRM, `[crm]`; `crmmail crm connect` writes it. Its secret lies where sessions are kept."""
+
+    kind: str = ""
+    """sharpspring, tryton or bcc; empty: none is connected, accounts are kept here alone."""
+    user: str = ""
+    """SharpSpring: the account id. Tryton: the user's name."""
+    url: str = ""
+    """The server's address; empty means SharpSpring's public one."""
+    database: str = ""
+    """Tryton: the name of the database."""
+    relation: str = ""
+    """Tryton: the type of relation that binds a person to a company; empty means the only one there is."""
+    author: str = ""
+    """SharpSpring: the e-mail of the user who signs the entries; empty means the one with an address of yours."""
+    address: str = ""
+    """bcc: the CRM's dropbox address."""
+    ca_file: str = ""
+    """A PEM file with an additional certificate authority."""
+    poll_seconds: int = 300
+    """How often to ask the CRM what changed there."""
+    paused: bool = False
+    """Neither read nor written while true; what is to be logged waits."""
+
+
+@dataclass(slots=True)
 class Settings:
     """Everything a user can set. Each field is documented by the text below it."""
 
@@ -135,6 +162,8 @@ class Settings:
     """Whether the mouse works."""
     mailboxes: dict[str, MailboxSettings] = field(default_factory=dict)
     """The connected mailboxes by their short name."""
+    crm: CrmSettings = field(default_factory=CrmSettings)
+    """The connected CRM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +298,7 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(_("“undo_send_seconds” must be between 0 and 60"))
     for name, box in settings.mailboxes.items():
         _check_box(name, box)
+    _check_crm(settings.crm)
     return settings
 
 
@@ -304,6 +334,14 @@ def _check_person(name: str, box: MailboxSettings) -> None:
             if len(found) != 1 or not found[0].email:
                 key = f"mailboxes.{name}.identities"
                 raise ValueError(_("“{key}”: “{text}” is not one address").format(key=key, text=text[:80]))
+
+
+def _check_crm(crm: CrmSettings) -> None:
+    """Raises ValueError."""
+    if crm.kind and crm.kind not in CRMS:
+        raise ValueError(_("“{key}” must be one of {choices}").format(key="crm.kind", choices=", ".join(CRMS)))
+    if crm.poll_seconds < 30:
+        raise ValueError(_("“{key}” must be at least {least}").format(key="crm.poll_seconds", least=30))
 
 
 def _check_servers(name: str, box: MailboxSettings) -> None:
@@ -345,8 +383,18 @@ def _merge(table: Any, settings: Any) -> None:
                 table[item.name] = value
         elif isinstance(value, dict):
             _merge_table(table, item.name, value)
+        elif is_dataclass(value):
+            if item.name not in table:
+                table[item.name] = _table()
+            _merge(table[item.name], value)
         else:
             table[item.name] = value
+
+
+def _table() -> Any:
+    import tomlkit
+
+    return tomlkit.table()
 
 
 def _merge_table(table: Any, name: str, entries: dict[str, Any]) -> None:

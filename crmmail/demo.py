@@ -20,19 +20,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, i18n, mailboxes
+from crmmail import config, crms, i18n, mailboxes
+from crmmail.crm.connection import SHARPSPRING, CrmWish
 from crmmail.errors import CrmMailError, SettingsError, StoreError
 from crmmail.i18n import _
 from crmmail.model import Mailbox, Phase, Status
 
 if TYPE_CHECKING:
     from crmmail.remotes import Remote
+    from crmmail.remotes.crm import Crm
     from crmmail.store import Store
     from crmmail.tui.keeping import Engine
 
 ADDRESSES = {"gmail": "ana.souza@lumen.example", "outlook": "ana@grupolumen.test"}  # as crmmail.sandbox.serve has them
 ARRIVALS = 28.0  # seconds between two new messages, about
 POLL = 5.0
+CRM_POLL = 20.0
 START_SECONDS = 90.0
 END_SECONDS = 5.0
 UNITS_PER_SECOND = 100_000.0  # the sandbox counts Gmail's quota but does not enforce it
@@ -45,6 +48,7 @@ class Place:
     https_url: str
     ca_file: Path
     found: str = ""  # a sentence about the mail in it
+    crm: CrmWish | None = None  # what its SharpSpring must be told
 
 
 class Sandbox:
@@ -86,7 +90,12 @@ class Sandbox:
             raise SettingsError(self._said["error"], next_step=self._said["next_step"])
         # A copy: the sandbox takes its own away when it ends, and then the server has to be missing, not the file.
         shutil.copyfile(self._said["ca_file"], self._ca_file)
-        return Place(self._said["https"], self._ca_file, self._said["found"])
+        return Place(self._said["https"], self._ca_file, self._said["found"], self._crm())
+
+    def _crm(self) -> CrmWish:
+        told = self._said["crm"]
+        answers = {"user": told["account"], "url": told["url"], "ca_file": str(self._ca_file)}
+        return CrmWish(SHARPSPRING, answers, told["key"])
 
     def end(self) -> None:
         """Stop it and wait until it is gone."""
@@ -135,6 +144,15 @@ class Visitor:
             self._sign_in(mailbox)
             self._signed_in.add(mailbox.id)
         return self._connect(mailbox)
+
+    def connect_crm(self) -> Crm:
+        """The same for the CRM, in its own thread: its keys are typed in as a person would, the first time."""
+        if not self._settings.crm.user:
+            wish = self._sandbox.place().crm
+            assert wish is not None
+            with self._writing:
+                crms.ProfileCrmGuide(self._place, self._settings).connect(wish)
+        return crms.connector(self._place, self._settings, self._store)()
 
     def _sign_in(self, mailbox: Mailbox) -> None:
         from crmmail.sandbox import person
@@ -219,6 +237,7 @@ def _settings(place: config.Profile, lang: str, home: Path) -> config.Settings:
         settings.language = lang
         settings.token_store = "file"
         settings.poll_seconds = int(POLL)
+        settings.crm = config.CrmSettings(SHARPSPRING)
         settings.download_folder = str(home / "downloads")
         for provider, address in ADDRESSES.items():
             settings.mailboxes[provider] = config.MailboxSettings(provider, address, name=provider.title())
@@ -228,9 +247,11 @@ def _settings(place: config.Profile, lang: str, home: Path) -> config.Settings:
 def _engine(store: Store, visitor: Visitor) -> Callable[[], Engine]:
     def build() -> Engine:
         from crmmail.sync import Engine as SyncEngine
+        from crmmail.sync.crm_thread import CrmLink
         from crmmail.sync.pace import Pace
 
-        return SyncEngine(store, visitor.connect, pace=Pace(shortest=POLL, longest=2 * POLL, interval=POLL))
+        pace = Pace(shortest=POLL, longest=2 * POLL, interval=POLL)
+        return SyncEngine(store, visitor.connect, pace=pace, crm=CrmLink(SHARPSPRING, visitor.connect_crm, CRM_POLL))
 
     return build
 
@@ -258,9 +279,14 @@ def _fill(store: Store, visitor: Visitor) -> None:
     finally:
         forget()
         sys.stderr.write("\n")
-    for outcome in outcomes.values():
-        if isinstance(outcome.error, CrmMailError):
-            raise outcome.error
+    from crmmail.sync.crm_thread import crm_once
+
+    mirrored = crm_once(store, visitor.connect_crm)
+    for error in (*(outcome.error for outcome in outcomes.values()), mirrored.error):
+        if isinstance(error, CrmMailError):
+            raise error
+    while store.rematch_step():
+        pass
 
 
 def _open(store: Store, settings: config.Settings, place: config.Profile, visitor: Visitor) -> int:

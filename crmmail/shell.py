@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, i18n, mailboxes, model, shell_compose, shell_connect
+from crmmail import config, crms, i18n, mailboxes, model, shell_compose, shell_connect, shell_crm
 from crmmail.errors import CrmMailError, ProfileBusy, SettingsError
 from crmmail.i18n import _, ngettext
 from crmmail.ops import Verb
@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
             return _mailboxes(place, settings, options)
         case "connect":
             return shell_connect.connect(place, settings, options)
+        case "crm":
+            return _crm(place, settings, options)
         case "doctor":
             return shell_connect.doctor(place, settings, options)
         case "disconnect":
@@ -154,6 +156,15 @@ def _disconnect(place: config.Profile, settings: config.Settings, options: argpa
     return 0
 
 
+def _crm(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    told = shell_crm.run(place, settings, options)
+    if options.json:
+        _print_json(told)
+    else:
+        print(*shell_crm.lines(told), sep="\n")
+    return 0 if told.get("crm", True) and told.get("works", True) else 1
+
+
 def _sync(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
     from crmmail.sync import engine
 
@@ -161,13 +172,18 @@ def _sync(place: config.Profile, settings: config.Settings, options: argparse.Na
     if not wanted:
         raise SettingsError(_("There is no mailbox to catch up with."), next_step=_("`crmmail connect` connects one."))
     with opened(place, settings) as store:
+        told: list[dict[str, Any]] = []
         if options.once:
             engine.run_once(store, mailboxes.connector(place, settings), wanted)
+            told += shell_crm.sync_once(store, place, settings) if not options.mailbox else []
+            while store.rematch_step():
+                pass  # all mail is bound by what is known now
         else:
-            terms = mailboxes.terms(settings)
-            _sync_until_interrupted(engine.Engine(store, mailboxes.connector(place, settings), terms=terms), wanted)
+            link = crms.link(place, settings, store) if not options.mailbox else None
+            connect, terms = mailboxes.connector(place, settings), mailboxes.terms(settings)
+            _sync_until_interrupted(engine.Engine(store, connect, terms=terms, crm=link), wanted)
         statuses = store.statuses()
-    said = [_status_json(box, statuses.get(box.id)) for box in wanted]
+    said = [_status_json(box, statuses.get(box.id)) for box in wanted] + told
     if options.json:
         _print_json(said)
     for item in [] if options.json else said:
@@ -183,6 +199,7 @@ def _is_asked_for(settings: config.Settings, name: str, named: str) -> bool:
 def _sync_until_interrupted(engine: Engine, wanted: list[model.Mailbox]) -> None:
     for box in wanted:
         engine.add(box)
+    engine.begin_crm()
     try:
         while True:
             time.sleep(3600)

@@ -34,6 +34,8 @@ def test_every_command_of_the_shell_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
     assert [name for name in config.Settings.__dataclass_fields__ if name not in text] == []
+    crm = (ROOT / "docs" / "crm.md").read_text(encoding="utf-8")
+    assert [name for name in config.CrmSettings.__dataclass_fields__ if f"`{name}`" not in crm] == []
     connecting = (ROOT / "docs" / "connecting.md").read_text(encoding="utf-8")
     plain = {"provider", "address", "name", "color", "paused", "quota_per_second"}
     fields = set(config.MailboxSettings.__dataclass_fields__) - plain

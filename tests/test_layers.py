@@ -18,11 +18,12 @@ LEVELS = {
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,
     "mailboxes": 4, "setup": 4, "doctor": 4, "shell": 4, "shell_connect": 4, "shell_compose": 4, "cli": 4, "demo": 4,
-    "tui": 4, "__main__": 4,
+    "crms": 4, "shell_crm": 4, "tui": 4, "__main__": 4,
     "sandbox": 5,
 }  # fmt: skip
-WIRING = {"cli", "shell", "shell_connect", "mailboxes", "setup", "doctor", "demo", "__main__", "tui.app", "tui.keeping"}
-NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes", "setup", "doctor")
+WIRING = {"cli", "shell", "shell_connect", "shell_crm", "mailboxes", "crms", "setup", "doctor", "demo", "__main__",
+          "tui.app", "tui.keeping"}  # fmt: skip
+NETWORKED = ("sync", "auth", "remotes", "sandbox", "mailboxes", "crms", "setup", "doctor")
 HEAVY = ("textual", "httpx", "msal", "google", "google_auth_oauthlib", "requests", "sqlite_utils", "babel", "tomlkit",
          "keyring", "cryptography", "rich", "imapclient", "smtplib", "tldextract", "dns")  # fmt: skip
 

@@ -6,6 +6,7 @@ Nothing leaves for a CRM but what `claim_log` hands out, and nothing gets there 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -179,6 +180,12 @@ class Telling(Beside):
                 )
             )
             self._gather(Change(crm=True))
+
+    def log_waiting(self, crm: str) -> tuple[int, float]:
+        """(how many ops wait for a CRM, when the next is due: seconds since the epoch, infinite for none)."""
+        query = "SELECT count(*), min(not_before) FROM crm_op WHERE state IN ('queued', 'sending') AND crm = ?"
+        count, due = self._read(lambda connection: connection.execute(query, (crm,)).fetchone())
+        return int(count), math.inf if due is None else float(due)
 
     def release_log(self, crm: str) -> None:
         """Nothing is on its way to a CRM any more: what was, waits again (telling is idempotent)."""

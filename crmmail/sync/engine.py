@@ -1,4 +1,4 @@
-"""The threads: one for each mailbox, so that none waits for another.
+"""The threads: one for each mailbox, one for the CRM, one that binds mail anew; none waits for another.
 
 A thread runs `step()` and waits for the next or for a wake-up; it holds no state worth saving. Journal and cursor are
 durable, so the process may end at any moment: `stop` closes the connections and does not wait.
@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from crmmail.model import Mailbox, Phase, Status
+from crmmail.sync.crm_thread import CrmLink, CrmWorker
 from crmmail.sync.decide import decide
 from crmmail.sync.pace import Pace
+from crmmail.sync.rematch import Rematcher
 from crmmail.sync.step import Outcome, RemoteSync, note
 from crmmail.sync.terms import Terms, TermsOf
 
@@ -39,6 +41,7 @@ class Engine:
         timer: Callable[[], float] = time.monotonic,
         pace: Pace | None = None,
         terms: TermsOf | None = None,
+        crm: CrmLink | None = None,
     ) -> None:
         """`pace` counts for all mailboxes, `terms` for each its own."""
         self._store = store
@@ -48,16 +51,44 @@ class Engine:
         same = Terms(pace or Pace())
         self._terms = terms or (lambda _mailbox: same)
         self._workers: dict[str, _Worker] = {}
+        self._link = crm
+        self._crm: CrmWorker | None = None
+        self._rematcher: Rematcher | None = None
 
     def start(self) -> None:
-        """Start a thread for every mailbox of the store."""
+        """Start a thread for every mailbox of the store, and one for the CRM where there is one."""
         for mailbox in self._store.mailboxes():
             self.add(mailbox)
+        self.begin_crm()
+
+    def begin_crm(self) -> None:
+        """Start the CRM's thread where there is a CRM, and the one that binds mail anew."""
+        if self._rematcher is None:
+            self._rematcher = Rematcher(self._store)
+            self._rematcher.start()
+        self.use_crm(self._link)
 
     def stop(self, patience: float = 0.0) -> None:
         """End all connections and let the threads go; waits for them `patience` seconds at most."""
-        self._end(list(self._workers.values()), patience)
+        beside = [worker for worker in (self._crm, self._rematcher) if worker is not None]
+        self._end([*self._workers.values(), *beside], patience)
         self._workers.clear()
+        self._crm = self._rematcher = None
+
+    def use_crm(self, link: CrmLink | None, patience: float = 2.0) -> None:
+        """Work with this CRM from now on (None: with none); one that ran before is ended."""
+        if self._crm is not None:
+            self._end([self._crm], patience)
+            self._crm = None
+        self._link = link
+        if link is not None:
+            self._crm = CrmWorker(self._store, link.name, link.connect, self._clock, self._timer, link.poll)
+            self._crm.start()
+
+    def wake_crm(self, *, look: bool = False) -> None:
+        """Something waits to be logged; `look`: ask the CRM for news as well."""
+        if self._crm is not None:
+            self._crm.nudge(look=look)
 
     def add(self, mailbox: Mailbox) -> None:
         """Start syncing `mailbox`; nothing happens when it runs already."""
@@ -77,6 +108,8 @@ class Engine:
         """Sync now: the user acted or asked for it. None: all mailboxes."""
         for worker in self._chosen(mailbox_id):
             worker.nudge()
+        if mailbox_id is None:
+            self.wake_crm()
 
     def want(self, message_id: int) -> None:
         """Fetch the body of this message before all others."""
@@ -105,7 +138,7 @@ class Engine:
         return [self._workers[mailbox_id]] if mailbox_id in self._workers else []
 
     @staticmethod
-    def _end(workers: Iterable[_Worker], patience: float) -> None:
+    def _end(workers: Iterable[_Worker | CrmWorker | Rematcher], patience: float) -> None:
         workers = list(workers)
         for worker in workers:
             worker.end()

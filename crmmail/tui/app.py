@@ -326,11 +326,12 @@ def run(
     """Run the interface on an open store, with an engine of its own unless it is only for reading."""
 
     def engine() -> Engine:
-        from crmmail import mailboxes
+        from crmmail import crms, mailboxes
         from crmmail.sync import Engine as SyncEngine
 
         assert place is not None
-        return SyncEngine(store, mailboxes.connector(place, settings), terms=mailboxes.terms(settings))
+        link = crms.link(place, settings, store)
+        return SyncEngine(store, mailboxes.connector(place, settings), terms=mailboxes.terms(settings), crm=link)
 
     builder = engine if place is not None and not readonly else None
     app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly, opening=opening)

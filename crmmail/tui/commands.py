@@ -337,6 +337,7 @@ COMMANDS: tuple[Command, ...] = (
         menu=True,
     ),
     Command("connect", ("C",), N_("Connect a mailbox"), PROGRAM, short=N_("Connect")),
+    Command("connect_crm", (), N_("Connect a CRM"), PROGRAM, N_("SharpSpring, Tryton, or one that takes a copy.")),
     *SENDING,
     *BOXES,
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),

@@ -235,6 +235,10 @@ class Going(MailScreen):
         """Connect a mailbox."""
         self.program.connect()
 
+    def action_connect_crm(self) -> None:
+        """Connect a CRM, or the one there is again."""
+        self.program.connect_crm()
+
     def action_sign_in(self) -> None:
         """Sign in again where the session has ended."""
         status = self.troubled()

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from crmmail.connecting import Checked
+    from crmmail.crm.connection import CrmConnected
     from crmmail.signing import Done
     from crmmail.store import Store
+    from crmmail.sync.crm_thread import CrmLink
     from crmmail.tui.main import MainScreen
 
     Base = App[None]
@@ -40,6 +42,7 @@ class Engine(Protocol):
     def pause(self, mailbox_id: str | None = None) -> None: ...
     def resume(self, mailbox_id: str | None = None) -> None: ...
     def scope_wanted(self, mailbox_id: str) -> str: ...
+    def use_crm(self, link: CrmLink | None) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -125,6 +128,28 @@ class Keeping(Base):
         self.drain()
         self.main.show_folder(done.name, Role.INBOX.value)
         self.main.say(_("{address} is connected").format(address=done.address))
+
+    def connect_crm(self) -> None:
+        """The guide to a CRM: a new one, or the keys of the one there is."""
+        place = self.place
+        if place is None:
+            self.main.hint(_("In the shell: crmmail crm connect"))
+            return
+        from crmmail.crms import ProfileCrmGuide
+        from crmmail.tui.connect_crm import ConnectCrmScreen
+
+        screen = ConnectCrmScreen(ProfileCrmGuide(place, self.settings), self.settings.crm.kind)
+        self.push_screen(screen, self._crm_connected)
+
+    def _crm_connected(self, done: CrmConnected | None) -> None:
+        """Its keys stand: the engine works with it from now on."""
+        if done is None or self.place is None:
+            return
+        from crmmail import crms
+
+        if self.engine is not None:
+            self.engine.use_crm(crms.link(self.place, self.settings, self.store))
+        self.main.say(_("{name} is connected as {who}").format(name=done.name, who=done.who))
 
     # changing
 
