@@ -15,11 +15,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crmmail import __version__, i18n, shell_compose, shell_connect, shell_crm
+from crmmail import __version__, i18n
 from crmmail.errors import CrmMailError
 from crmmail.i18n import N_, _
 
 VERBS = ("trash", "recover", "delete", "archive", "read", "unread", "favorite", "unfavorite")
+NOTHING_ASKED = {"command": None, "profile": "default", "lang": ""}
 ARGPARSE = (  # the words argparse says itself, marked so that the catalogue has them
     N_("usage: "),
     N_("options"),
@@ -45,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     i18n.use(_early_language(arguments))
     vars(argparse).update(_=i18n._, ngettext=i18n.ngettext)  # it would look its words up in the system's catalogues
     os.umask(0o077)
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    # Opening the mailbox is what one waits for: it needs no parser, and none of the nouns the other verbs bring in.
+    options = build_parser().parse_args(arguments) if arguments else argparse.Namespace(**NOTHING_ASKED)
     try:
         return run(options)
     except CrmMailError as error:
@@ -138,6 +139,8 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     remove = commands.add_parser("disconnect", parents=[again], help=_("forget a mailbox and its session"))
     remove.add_argument("name", help=_("the mailbox's short name"))
     commands.add_parser("keys", parents=[again], help=_("list the keys"))
+    from crmmail import shell_compose, shell_connect, shell_crm
+
     shell_compose.add_parsers(commands, again)
     shell_connect.add_parsers(commands, again)
     shell_crm.add_parsers(commands, again)

@@ -5,12 +5,13 @@ Nothing heavy is imported until a connection is really made: httpx alone costs 2
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmmail import config
-from crmmail.errors import SettingsError
+from crmmail.errors import CrmMailError, SettingsError
 from crmmail.i18n import _
 from crmmail.model import Address, Capabilities, Identity, Mailbox
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from crmmail.remotes import Remote
     from crmmail.store import Store
     from crmmail.sync.terms import Terms
+
+log = logging.getLogger(__name__)
 
 CAPABILITIES = {
     "gmail": Capabilities(labels=True, favorites=True, archive=True, trash=True, delete_forever=True, send=True),
@@ -98,6 +101,7 @@ def session(place: config.Profile, settings: config.Settings, name: str) -> Sess
     return session_for(name, box, tokens(place, settings))
 
 
+<<<<<<< HEAD
 def terms(settings: config.Settings) -> Callable[[str], Terms]:
     """How each mailbox wants to be synchronised, as the settings say at the moment of asking."""
     from crmmail.sync.pace import Pace
@@ -110,6 +114,22 @@ def terms(settings: config.Settings) -> Callable[[str], Terms]:
         return Terms(Pace(shortest, longest, shortest), box is not None and box.paused)
 
     return of
+=======
+def renewed(place: config.Profile, settings: config.Settings) -> dict[str, float]:
+    """Mailbox → when its access was last renewed (seconds since the epoch); those with a password, or no session, lack.
+
+    Reads what is kept, which may be a slow keyring: not for the event loop.
+    """
+    found = {}
+    for name, box in settings.mailboxes.items():
+        if box.provider == "imap":
+            continue
+        try:
+            found[name] = session(place, settings, name).describe().renewed_at
+        except CrmMailError as error:
+            log.info("%s: no session to tell of: %s", name, error.title)
+    return {name: moment for name, moment in found.items() if moment}
+>>>>>>> 4958052 (Show the age of the access; make every theme legible; say truly what the fuse kept)
 
 
 def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mailbox], Remote]:

@@ -11,10 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmmail import config, crms, i18n, mailboxes, model, shell_compose, shell_connect, shell_crm
+from crmmail import config, i18n, mailboxes, model, shell_forms
 from crmmail.errors import CrmMailError, ProfileBusy, SettingsError
 from crmmail.i18n import _, ngettext
 from crmmail.ops import Verb
@@ -38,10 +37,14 @@ def run(options: argparse.Namespace) -> int:
         case "mailboxes":
             return _mailboxes(place, settings, options)
         case "connect":
+            from crmmail import shell_connect
+
             return shell_connect.connect(place, settings, options)
         case "crm":
             return _crm(place, settings, options)
         case "doctor":
+            from crmmail import shell_connect
+
             return shell_connect.doctor(place, settings, options)
         case "disconnect":
             return _disconnect(place, settings, options)
@@ -54,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         case "outbox":
             return _outbox(place, settings, options)
         case "compose":
+            from crmmail import shell_compose
+
             return shell_compose.compose(place, settings, options)
         case "send":
             return _send(place, settings, options)
@@ -133,9 +138,9 @@ def _mailbox_json(
         "address": box.address,
         "state": str(status.phase) if status else str(model.Phase.IDLE),
         "sentence": status.sentence if status else "",
-        "synced": _moment(status.at * 1000) if status and status.at else None,
+        "synced": shell_forms.moment(status.at * 1000) if status and status.at else None,
         "session": session,
-        "session_renewed": _moment(age * 1000) if age else None,
+        "session_renewed": shell_forms.moment(age * 1000) if age else None,
     }
 
 
@@ -157,6 +162,8 @@ def _disconnect(place: config.Profile, settings: config.Settings, options: argpa
 
 
 def _crm(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail import shell_crm
+
     told = shell_crm.run(place, settings, options)
     if options.json:
         _print_json(told)
@@ -166,6 +173,7 @@ def _crm(place: config.Profile, settings: config.Settings, options: argparse.Nam
 
 
 def _sync(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail import crms, shell_crm
     from crmmail.sync import engine
 
     wanted = [box for box in mailboxes.listed(settings) if _is_asked_for(settings, box.id, options.mailbox)]
@@ -183,7 +191,7 @@ def _sync(place: config.Profile, settings: config.Settings, options: argparse.Na
             connect, terms = mailboxes.connector(place, settings), mailboxes.terms(settings)
             _sync_until_interrupted(engine.Engine(store, connect, terms=terms, crm=link), wanted)
         statuses = store.statuses()
-    said = [_status_json(box, statuses.get(box.id)) for box in wanted] + told
+    said = [shell_forms.status_json(box, statuses.get(box.id)) for box in wanted] + told
     if options.json:
         _print_json(said)
     for item in [] if options.json else said:
@@ -207,16 +215,6 @@ def _sync_until_interrupted(engine: Engine, wanted: list[model.Mailbox]) -> None
         engine.stop()
 
 
-def _status_json(box: model.Mailbox, status: model.Status | None) -> dict[str, Any]:
-    return {
-        "id": box.id,
-        "state": str(status.phase) if status else str(model.Phase.IDLE),
-        "sentence": status.sentence if status else "",
-        "next_step": status.next_step if status else "",
-        "missing": dict(status.missing) if status else {},
-    }
-
-
 def _list(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
     with read(place, settings) as store:
         query = model.Query(options.mailbox, options.folder, options.search)
@@ -227,9 +225,9 @@ def _list(place: config.Profile, settings: config.Settings, options: argparse.Na
             )
         rows = _rows(store, settings, query, options.limit)
     if options.json:
-        return _print_json([row_json(row) for row in rows])
+        return _print_json([shell_forms.row_json(row) for row in rows])
     for row in rows:
-        print(_row_line(row))
+        print(shell_forms.row_line(row))
     return 0
 
 
@@ -241,31 +239,6 @@ def _rows(store: Store, settings: config.Settings, query: model.Query, limit: in
     for name in settings.mailboxes:
         found += store.window(model.Query(name, query.folder, query.text), 0, limit)
     return sorted(found, key=lambda row: -row.id)[:limit]
-
-
-def _row_line(row: model.Row) -> str:
-    from crmmail.tui.format import cells
-
-    marks = ("●" if row.unread else " ") + ("★" if row.starred else " ")
-    return f"{row.id}  {marks} {_moment(row.received_ms)[:16]}  {cells(row.sender, 24)}  {row.subject}"
-
-
-def row_json(row: model.Row) -> dict[str, Any]:
-    """A message in a list, as `crmmail list --json` documents it."""
-    return {
-        "id": row.id,
-        "mailbox": row.mailbox,
-        "thread": row.thread,
-        "from": {"name": row.sender, "email": row.sender_email},
-        "subject": row.subject,
-        "snippet": row.snippet,
-        "received": _moment(row.received_ms),
-        "unread": row.unread,
-        "favorite": row.starred,
-        "attachments": row.has_attachments,
-        "waiting": row.pending,
-        "account": row.account or None,
-    }
 
 
 def _show(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
@@ -283,54 +256,9 @@ def _show(place: config.Profile, settings: config.Settings, options: argparse.Na
         sys.stdout.buffer.write(raw)
         return 0
     if options.json:
-        return _print_json(message_json(message))
-    print(_as_text(message))
+        return _print_json(shell_forms.message_json(message))
+    print(shell_forms.as_text(message))
     return 0
-
-
-def message_json(message: model.Message) -> dict[str, Any]:
-    """A whole message, as `crmmail show --json` documents it."""
-    headers, body = message.headers, message.body
-    people = {name: [vars_of(one) for one in getattr(headers, name)] for name in ("to", "cc", "bcc", "reply_to")}
-    return {
-        **row_json(message.row),
-        "from": vars_of(headers.sender),
-        **people,
-        "message_id": headers.message_id,
-        "in_reply_to": headers.in_reply_to,
-        "references": list(headers.references),
-        "folders": sorted(message.state.folders),
-        "size": message.size,
-        "downloaded": body is not None,
-        "text": body.text if body else None,
-        "links": [{"number": link.number, "url": link.url, "host": link.host} for link in body.links] if body else [],
-        "attachment_list": [
-            {"part": item.part, "name": item.name, "type": item.content_type, "size": item.size}
-            for item in (body.attachments if body else ())
-        ],
-        "warnings": list(body.flags) if body else [],
-    }
-
-
-def vars_of(address: model.Address) -> dict[str, str]:
-    """An address as JSON."""
-    return {"name": address.name, "email": address.email}
-
-
-def _as_text(message: model.Message) -> str:
-    headers = message.headers
-    lines = [(_("From"), [headers.sender]), (_("To"), headers.to), (_("Cc"), headers.cc)]
-    shown = [f"{label}: " + ", ".join(_person(one) for one in people) for label, people in lines if people]
-    shown.append(f"{_('Date')}: {_moment(message.row.received_ms)}")
-    shown.append(f"{_('Subject')}: {headers.subject}")
-    text = message.body.text if message.body else _("(not downloaded yet)")
-    return "\n".join([*shown, "", text])
-
-
-def _person(address: model.Address) -> str:
-    if not address.email:
-        return address.name or _("(invalid address)")
-    return f"{address.name} <{address.email}>" if address.name else address.email
 
 
 def _perform(place: config.Profile, settings: config.Settings, options: argparse.Namespace, verb: Verb) -> int:
@@ -386,6 +314,8 @@ def _acted(act: model.Act, options: argparse.Namespace) -> int:
 
 
 def _outbox(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail import shell_compose
+
     if options.retry is not None or options.discard is not None:
         with opened(place, settings) as store:
             act = options.retry if options.retry is not None else options.discard
@@ -403,7 +333,7 @@ def _outbox(place: config.Profile, settings: config.Settings, options: argparse.
     with read(place, settings) as store:
         waiting, leaving = store.outbox(), store.outgoing()
     if options.json:
-        return _print_json([*map(_op_json, waiting), *map(shell_compose.outgoing_json, leaving)])
+        return _print_json([*map(shell_forms.op_json, waiting), *map(shell_compose.outgoing_json, leaving)])
     for op in waiting:
         print(f"{op.act}\t{op.mailbox}\t{op.kind}\t{op.state}\t{op.error}")
     for one in leaving:
@@ -412,6 +342,8 @@ def _outbox(place: config.Profile, settings: config.Settings, options: argparse.
 
 
 def _send(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail import shell_compose
+
     with opened(place, settings) as store:
         queued = shell_compose.send(store, settings, options)
     if options.json:
@@ -420,26 +352,10 @@ def _send(place: config.Profile, settings: config.Settings, options: argparse.Na
     return 0
 
 
-def _op_json(op: model.Op) -> dict[str, Any]:
-    return {
-        "act": op.act,
-        "mailbox": op.mailbox,
-        "message": op.remote_id,
-        "verb": op.kind,
-        "state": str(op.state),
-        "attempts": op.attempts,
-        "error": op.error or None,
-    }
-
-
 def _no_message(identifier: int) -> SettingsError:
     return SettingsError(
         _("There is no message {id}.").format(id=identifier), next_step=_("`crmmail list` shows the ids there are.")
     )
-
-
-def _moment(milliseconds: float) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _print_json(value: Any) -> int:

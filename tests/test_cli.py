@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crmmail import config, model
+from crmmail import cli, config, model
 from crmmail.cli import main
 from crmmail.store import Store
 
@@ -214,3 +214,7 @@ def test_output_into_a_closed_pipe_ends_quietly(filled: config.Profile) -> None:
         f"{sys.executable} -m crmmail list | true", shell=True, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+def test_opening_without_arguments_means_what_the_parser_would_make_of_them() -> None:
+    assert vars(cli.build_parser().parse_args([])) == cli.NOTHING_ASKED

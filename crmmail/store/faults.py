@@ -6,21 +6,29 @@ import sqlite3
 import zlib
 
 from crmmail.errors import StoreError
-from crmmail.i18n import _
+from crmmail.i18n import _, ngettext
 
 
 class FuseBlown(StoreError):
-    """A page would remove more than half of a folder: nothing of it was applied until the user has answered."""
+    """Pages would remove more than half of a folder: nothing of the last one is applied until the user has answered.
+
+    `removed` of `total` counts what the pages before it took out: `already`, too few to be noticed by themselves.
+    """
 
     title = "Mass removal stopped"
 
-    def __init__(self, mailbox: str, folder: str, removed: int, total: int) -> None:
-        super().__init__(
-            _("The server asks to remove {removed} of {total} messages from a folder.").format(
-                removed=removed, total=total
-            ),
-            next_step=_("Nothing was removed here. Check the mailbox elsewhere, then allow or refuse it."),
-        )
+    def __init__(self, mailbox: str, folder: str, removed: int, total: int, already: int = 0) -> None:
+        asked = _("The server asks to remove {removed} of {total} messages from a folder.")
+        kept = _("Nothing was removed here. Check the mailbox elsewhere, then allow or refuse it.")
+        if already:
+            kept = ngettext(
+                "{count} is removed here already, the others are kept. Check the mailbox elsewhere, then allow or "
+                "refuse it.",
+                "{count} are removed here already, the others are kept. Check the mailbox elsewhere, then allow or "
+                "refuse it.",
+                already,
+            ).format(count=already)
+        super().__init__(asked.format(removed=removed, total=total), next_step=kept)
         self.mailbox, self.folder, self.removed, self.total = mailbox, folder, removed, total
 
 

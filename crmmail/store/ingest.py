@@ -155,7 +155,7 @@ class Ingest:
             total, removed = row or (0, 0)
             whole, gone = total + removed, removed + count
             if not allowed and whole >= FUSE_SMALLEST and gone * 2 > whole:
-                raise FuseBlown(self._mailbox, key, gone, whole)
+                raise FuseBlown(self._mailbox, key, gone, whole, removed)
             self._connection.execute(
                 "UPDATE folder SET removed = ? WHERE mailbox = ? AND key = ?", (gone, self._mailbox, key)
             )

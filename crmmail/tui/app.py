@@ -6,7 +6,6 @@ under a lock and posts one empty `Doorbell`, of which the queue never holds two.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import sys
@@ -30,18 +29,19 @@ from crmmail.i18n import _
 from crmmail.model import Change, Draft
 from crmmail.tui import garbage, keymap, words
 from crmmail.tui.in_order import InOrder
+from crmmail.tui.ink import with_text_colors
 from crmmail.tui.keeping import Engine, Keeping
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.main import MainScreen
+from crmmail.tui.rest import Rest
 
 if TYPE_CHECKING:
     from crmmail.store import Store
 
 # Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
 SWITCH_INTERVAL = 0.0005
-REST = 0.2  # seconds without a key: later than the preview of the wide layout, sooner than most next keys
-PAUSE = 0.002  # seconds between two pieces of what is prepared then: a key gets in
+SESSIONS_EVERY = 60.0  # seconds; access is renewed about hourly
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,15 @@ class CrmMail(Keeping, App[None]):
         self._lock = threading.Lock()
         self._rung = Change()
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._key_at = 0.0  # of the loop's clock
-        self._rest: asyncio.TimerHandle | None = None
+        self._rest = Rest(lambda: isinstance(self.screen, MainScreen) and self.screen.messages.prepare())
         self.keymap = Keymap.build(settings.key_preset, settings.keys)
         self.animation_level = "none"
         if settings.theme in self.available_themes:
             self.theme = settings.theme
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's, and ours."""
+        return with_text_colors(super().get_css_variables())
 
     def get_default_screen(self) -> Screen[Any]:
         """The main screen is the only one there always is."""
@@ -121,12 +124,12 @@ class CrmMail(Keeping, App[None]):
         self._unsubscribe = self.store.subscribe(self.ring)
         self.watch(self, "theme", self._theme_changed, init=False)
         self.call_after_refresh(self._after_first_paint)
+        self.set_interval(SESSIONS_EVERY, self._look_at_sessions)
 
     def on_unmount(self) -> None:
         """Nothing may ring any more."""
         self._unsubscribe()
-        if self._rest is not None:
-            self._rest.cancel()
+        self._rest.cancel()
         if self.engine is not None:
             self.engine.stop()
 
@@ -154,7 +157,19 @@ class CrmMail(Keeping, App[None]):
         engine = self._build_engine()
         engine.start()
         self.engine = engine
+        self._read_sessions()
         gc.freeze()  # the libraries it brought in stay too
+
+    def _look_at_sessions(self) -> None:
+        if self.engine is not None:
+            self.run_worker(self._read_sessions, thread=True, exit_on_error=False)
+
+    def _read_sessions(self) -> None:
+        """In a thread: when each mailbox's access was last renewed, to be shown beside its state."""
+        if self.place is not None:
+            from crmmail import mailboxes
+
+            self.call_from_thread(self.main.show_sessions, mailboxes.renewed(self.place, self.settings))
 
     # --- the door
 
@@ -197,38 +212,13 @@ class CrmMail(Keeping, App[None]):
         await super().on_event(event)
 
     async def _press(self, event: events.Key) -> bool:
-        self._await_rest()
+        self._rest.put_off()
         screen = self.screen
         if isinstance(screen, InOrder):
             return await screen.press(event)
         if not isinstance(screen, Keyboard) or (isinstance(self.focused, Input) and not screen.takes_typing):
             return False
         return await screen.press(event)
-
-    def _await_rest(self) -> None:
-        """When the keys pause, what would delay one is done."""
-        loop = asyncio.get_running_loop()
-        self._key_at = loop.time()
-        if self._rest is None:
-            self._rest = loop.call_later(REST, self._rested)
-
-    def _rested(self) -> None:
-        loop = asyncio.get_running_loop()
-        left = self._key_at + REST - loop.time()
-        if left > 0.001:
-            self._rest = loop.call_later(left, self._rested)
-        else:
-            garbage.collect()
-            self._prepare()
-
-    def _prepare(self) -> None:
-        """A little of what the next keys will need, again and again until all is there or a key comes."""
-        loop = asyncio.get_running_loop()
-        more = isinstance(self.screen, MainScreen) and self.screen.messages.prepare()
-        if loop.time() - self._key_at < REST:
-            self._rest = loop.call_later(REST, self._rested)
-        else:
-            self._rest = loop.call_later(PAUSE, self._prepare) if more else None
 
     # --- settings that change while running
 
@@ -337,12 +327,3 @@ def run(
     app = CrmMail(store, settings, engine=builder, place=place, readonly=readonly, opening=opening)
     app.run(mouse=settings.mouse)
     return app.return_code or 0
-
-
-def download_folder(settings: config.Settings) -> Path:
-    """Where attachments go: the user's choice, else the desktop's download folder."""
-    if settings.download_folder:
-        return Path(settings.download_folder).expanduser()
-    import platformdirs
-
-    return platformdirs.user_downloads_path()

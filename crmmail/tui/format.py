@@ -1,7 +1,6 @@
 """The text gate of the interface: what a widget paints has passed here.
 
-Widths are terminal cells, never characters. Everything is pure, linear, and made for being called per painted row;
-month names and patterns come from Babel once per language.
+Widths are terminal cells, never characters. Everything is pure, linear, and made for being called per painted row.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from crmmail import i18n
-from crmmail.i18n import _, ngettext
+from crmmail.i18n import _, ngettext, pgettext
 from crmmail.mail.text import clean_line, clean_text
 from crmmail.model import Address
 
@@ -178,12 +177,9 @@ def folded_line(block: Block) -> str:
 
 
 @lru_cache(maxsize=4)
-def _months(language: str) -> tuple[str, ...]:
-    """The short month names of a language, without a trailing full stop."""
-    from babel.dates import get_month_names
-
-    names = get_month_names("abbreviated", context="format", locale=language)
-    return tuple(str(names[month]).rstrip(".") for month in range(1, 13))
+def _months(_language: str) -> tuple[str, ...]:
+    """The short month names. Ours, not Babel's: it takes 60 ms to import, and the first list is waiting."""
+    return tuple(pgettext("short months", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split())
 
 
 def when(milliseconds: int, now: float) -> str:

@@ -6,6 +6,9 @@ from rich.style import Style
 from textual.color import Color
 from textual.widget import Widget
 
+LEGIBLE = 3.0  # contrast of text with its ground; themes mix badly with each other's idea of an accent
+FAINT = frozenset({"thumb", "rule", "bar", "stripe"})  # no text: these are meant to be hardly there
+
 
 def ground(widget: Widget) -> Style:
     """The widget's own colours."""
@@ -21,8 +24,41 @@ def ink(widget: Widget, name: str, below: Style) -> Style:
         back = _over(back, styles.background)
     if styles.has_rule("color"):
         fore = _over(back, styles.color)
+    if fore and back and name.rpartition("--")[2] not in FAINT:
+        fore = legible(fore, back)
     paint = Style(color=fore.rich_color if fore else None, bgcolor=back.rich_color if back else None)
     return below + paint + (styles.text_style if styles.has_rule("text_style") else Style.null())
+
+
+def legible(text: Color, ground: Color) -> Color:
+    """`text`, moved towards black or white as far as it takes to be read on `ground`."""
+    if text.ansi is not None or ground.ansi is not None or contrast(text, ground) >= LEGIBLE:
+        return text
+    far = max((Color(0, 0, 0), Color(255, 255, 255)), key=lambda end: contrast(end, ground))
+    steps = (text.blend(far, share) for share in (0.25, 0.5, 0.75))
+    return next((color for color in steps if contrast(color, ground) >= LEGIBLE), far)
+
+
+def with_text_colors(variables: dict[str, str]) -> dict[str, str]:
+    """A theme's variables, its muted text such as can be read, and `$on-primary`, `$on-error`, `$on-success`."""
+    grounds = {name: Color.parse(variables[name]) for name in ("primary", "error", "success")}
+    wish, panel = Color.parse(variables["foreground"]), Color.parse(variables["panel"])
+    if wish.ansi is None:  # else the terminal's own colours, which nobody here knows
+        quiet = _over(panel, Color.parse(variables["foreground-muted"]))
+        if legible(quiet, panel) != quiet:
+            variables = {**variables, "foreground-muted": legible(quiet, panel).css}
+    return {**variables, **{f"on-{name}": legible(wish, ground).css for name, ground in grounds.items()}}
+
+
+def contrast(one: Color, other: Color) -> float:
+    """From 1 (the same) to 21 (black and white), as WCAG 2 defines it."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: Color) -> float:
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in color.normalized]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _color(style: Style, side: str) -> Color | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from crmmail import config
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 
@@ -39,3 +40,12 @@ def _start(command: list[str]) -> None:
     subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def download_folder(settings: config.Settings) -> Path:
+    """Where attachments go: the user's choice, else the desktop's download folder."""
+    if settings.download_folder:
+        return Path(settings.download_folder).expanduser()
+    import platformdirs
+
+    return platformdirs.user_downloads_path()

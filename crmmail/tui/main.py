@@ -5,12 +5,15 @@ Below 100 columns one pane at a time, from 100 folders beside the list, from 160
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from rich.color import Color as RichColor
 from textual import on
 from textual.app import ComposeResult
+from textual.color import Color, ColorParseError
 from textual.containers import Horizontal
 from textual.geometry import Region
 from textual.strip import Strip
@@ -73,6 +76,7 @@ class MainScreen(Writing, Finding):
         self.panes = Panes(id="panes")
         self.too_small = TooSmall(LEAST, id="small")
         self.undoable = self.redoable = False
+        self.renewed: dict[str, float] = {}
         self._verbs: tuple[tuple[int, ...], frozenset[Verb]] = ((), frozenset())
         self._late_due = self._renewal_due = False
         self._commanding = False
@@ -220,6 +224,11 @@ class MainScreen(Writing, Finding):
             return True
         return any(folder == query.folder and query.mailbox in ("", mailbox) for mailbox, folder in change.folders)
 
+    def show_sessions(self, renewed: dict[str, float]) -> None:
+        """When each mailbox's access was last renewed."""
+        self.renewed = renewed
+        self.renew()
+
     def _under_cursor(self) -> bool:
         """Whether the preview is still of the message the cursor is on; another one follows in a moment."""
         return self.reader.message_id == self.messages.cursor_id
@@ -242,13 +251,18 @@ class MainScreen(Writing, Finding):
         self.sidebar.stripes = colors
         self.messages.forget_colors()
 
+<<<<<<< HEAD
     def stripe(self, box: Mailbox) -> str:
         """The colour it wears in All inboxes."""
+=======
+    def _color(self, box: Mailbox) -> RichColor:
+        """The user's colour for a mailbox, by number or name; else one of the theme's, perhaps the terminal's own."""
+>>>>>>> 4958052 (Show the age of the access; make every theme legible; say truly what the fuse kept)
         variables = self.app.theme_variables
-        name = box.color.lstrip("$")
-        if name.startswith("#"):
-            return name
-        return variables.get(name) or variables[STRIPES[box.position % len(STRIPES)]]
+        wish = box.color.lstrip("$")
+        with contextlib.suppress(ColorParseError):
+            return Color.parse(variables.get(wish, wish)).rich_color
+        return Color.parse(variables[STRIPES[box.position % len(STRIPES)]]).rich_color
 
     # --- folders and panes
 
@@ -269,7 +283,8 @@ class MainScreen(Writing, Finding):
         self.arrangement = NARROW if width < MIDDLE_FROM else MIDDLE if width < WIDE_FROM else WIDE
         if self.app.size.width < LEAST[0] or self.app.size.height < LEAST[1]:
             self.arrangement = TINY
-        self.panes.display = self.title_line.display = self.footer.display = self.arrangement != TINY
+        for around in (self.panes, self.title_line, self.notice, self.footer):
+            around.display = self.arrangement != TINY
         self.too_small.display = self.arrangement == TINY
         self.reader.display = self.reading or self.arrangement == WIDE
         self.messages.display = not self.reading or self.arrangement == WIDE

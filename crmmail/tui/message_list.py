@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -70,7 +71,7 @@ class MessageList(PaintedScroll, can_focus=False):
         self.selected: set[int] = set()
         self.range_from: int | None = None
         self.stars = False
-        self.stripes: dict[str, str] = {}
+        self.stripes: dict[str, Color] = {}
         self.empty: Callable[[], Iterable[str]] = tuple
         self._accounts = False
         self._strips: dict[tuple[int, str, bool, bool], Strip] = {}

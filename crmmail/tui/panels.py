@@ -99,6 +99,7 @@ class Title:
     state: str = ""
     tone: str = ""
     key: str = ""  # of the Actions menu
+    session: str = ""  # how old the access is
 
 
 class TitleLine(Painted):
@@ -118,18 +119,21 @@ class TitleLine(Painted):
         self.renew()
 
     def spans(self, width: int) -> Sequence[Sequence[Span]]:
-        """Whole from 60 cells up; below it the mailbox and the counts give way first."""
+        """Whole from 100 cells up; below it first the session's age, then the mailbox and the counts give way."""
         title = self.title
         button = f" {_('Actions')} {title.key} ▾ "
         room = width - format.width(button) - 2
-        state: list[Span] = [("● ", title.tone, ""), (title.state + "  ", "counts", "")] if title.state else []
-        right: list[Span] = [*state, (button, "button", "actions")]
+        state: list[Span] = [("● ", title.tone, ""), (title.state, "counts", "")] if title.state else []
+        right: list[Span] = [*state, ("  ", "counts", ""), (button, "button", "actions")]
         folder = format.cut(format.clean(title.folder), max(room // 2, 8))
         left: list[Span] = [(f" {folder} ", "folder", "folders")]
         for text, part in ((title.mailbox, "mailbox"), (title.counts, "counts")):
             taken = sum(format.width(span[0]) for span in (*left, *right))
             if text and taken + format.width(text) + 4 <= width:
                 left.append((f" {text} ", part, ""))
+        spent = sum(format.width(span[0]) for span in (*left, *right))
+        if title.session and state and spent + format.width(title.session) + 4 <= width:
+            right.insert(2, (f" · {title.session}", "mailbox", ""))
         line = fill(left, right, width)
         return [line if len(line) > len(left) else fill(left, right[-1:], width)]
 

@@ -282,7 +282,7 @@ class Reading(MailScreen):
     def _written(self, message: int | None, items: list[Attachment]) -> list[Path]:
         """In a thread: take the attachments out of the raw message and write them under safe names."""
         from crmmail.mail import attachments
-        from crmmail.tui.app import download_folder
+        from crmmail.tui.launch import download_folder
 
         raw = self.store.raw(message) if message is not None else None
         if raw is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -99,7 +100,7 @@ class Sidebar(PaintedScroll, can_focus=False):
         super().__init__(id=id)
         self.store = store
         self.key = key
-        self.stripes: dict[str, str] = {}
+        self.stripes: dict[str, Color] = {}
         self.lines: list[Line] = []
         self.cursor = 0
         self.shown = ("", Role.INBOX.value)

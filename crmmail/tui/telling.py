@@ -34,6 +34,7 @@ class Telling(MailScreen):
     title_line: TitleLine
     footer: FooterLine
     prefix_panel: PrefixPanel
+    renewed: dict[str, float]  # mailbox → when its access was last renewed, where that is known
     undoable: bool
     redoable: bool
 
@@ -104,7 +105,12 @@ class Telling(MailScreen):
                 count=words.number(self.messages.count)
             )
         mailbox = box.address if box and len(self.boxes) > 1 else ""
-        return Title(name, mailbox, counts, state, tone, self.keymap.first("actions"))
+        return Title(name, mailbox, counts, state, tone, self.keymap.first("actions"), self._session(query.mailbox))
+
+    def _session(self, mailbox: str) -> str:
+        """When the access was last renewed; of several mailboxes, the one longest ago."""
+        times = [time for name, time in self.renewed.items() if mailbox in ("", name)]
+        return _("access renewed {time}").format(time=words.recently(min(times), self.clock())) if times else ""
 
     def _worst_status(self) -> Status | None:
         return max(self.statuses.values(), key=lambda status: GRAVITY.index(status.phase), default=None)

@@ -44,6 +44,11 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d/%m %H:%M")
 
 
+def recently(seconds: float, now: float) -> str:
+    """A moment of the last day by the clock, an earlier one with its day."""
+    return clock(seconds) if now - seconds < 86_400 else moment(seconds)
+
+
 def state(status: Status | None, key: str = "") -> tuple[str, str]:
     """A mailbox's sync state in few words, and its tone. `key` solves what needs the user."""
     if status is None:

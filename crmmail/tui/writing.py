@@ -225,6 +225,9 @@ class Writing(Reading, Acts, Telling, Going):
             return
         outgoing = self.sent_last[0]
         left = outgoing.not_before - self.clock()
+        if left > 0 and outgoing.id not in {one.id for one in self.store.outgoing(outgoing_lines.WAITING)}:
+            self._forget_sent()  # cancelled in the outbox, or in another way no longer ours to bring back
+            return
         if left > self.program.settings.undo_send_seconds + 1:
             when = words.moment(outgoing.not_before)
             self._stop_countdown()
@@ -236,6 +239,13 @@ class Writing(Reading, Acts, Telling, Going):
             offline = "" if self.program.online else " " + _("It goes when there is a connection.")
             self.say(_("On its way.") + offline, words.OK, "go_outbox")
             self.program.wake()
+
+    def _forget_sent(self) -> None:
+        self.sent_last = None
+        self._stop_countdown()
+        self.notice.say("", "")
+        self.refresh_journal()
+        self.renew()
 
     def _stop_countdown(self) -> None:
         if self._countdown is not None:

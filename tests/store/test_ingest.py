@@ -147,6 +147,7 @@ def test_a_removal_of_more_than_half_of_a_folder_is_stopped_and_nothing_of_its_p
             "work", page(mail(99), cursor="bad", removals=tuple(f"m{number}" for number in range(16)), complete=True)
         )
     assert isinstance(blown.value, StoreError)
+    assert "Nothing was removed here" in str(blown.value)
     assert (blown.value.folder, blown.value.removed, blown.value.total) == ("inbox", 16, 30)
     assert (store.count(INBOX), store.cursor("work"), store.find("work", "m99")) == (30, "c", None)
     store.ingest("work", page(removals=tuple(f"m{number}" for number in range(15)), complete=True))
@@ -158,7 +159,7 @@ def test_the_fuse_counts_over_pages_and_a_restart_until_the_server_was_heard_to_
     filled(store, 30)
     for start in range(0, 15, 5):
         store.ingest("work", page(removals=tuple(f"m{number}" for number in range(start, start + 5))))
-    with pytest.raises(FuseBlown):
+    with pytest.raises(FuseBlown, match=r"16 of 30 .* 15 are removed here already, the others are kept"):
         store.ingest("work", page(removals=("m20",)))
     store.allow_mass_removal("work")
     store.ingest("work", page(removals=tuple(f"m{number}" for number in range(15, 29)), complete=True))

@@ -15,7 +15,7 @@ from crmmail.tui.composer_dialogs import completions, moment, proposals, shorten
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.outbox import Outbox
 from tests.tui.conftest import NOW, shown, until
-from tests.tui.test_compose import app_on, clock, post  # noqa: F401
+from tests.tui.test_compose import app_on, clock, post, write  # noqa: F401
 
 STATES = {
     SendState.FAILED: "not sent",
@@ -186,3 +186,23 @@ def test_paths_complete_folders_first_and_hidden_ones_only_when_asked_for(tmp_pa
 def test_the_editor_takes_text_and_nothing_a_terminal_obeys():
     assert plain("a\r\nb\rc\u2028d\x1b[31m\x00\x9b\u202e") == "a\nb\nc\nd[31m"
     assert plain("❤️ ação 日本 👩‍👩‍👧") == "❤️ ação 日本 👩‍👩‍👧"
+
+
+async def test_calling_off_in_the_outbox_ends_the_countdown(post, clock):  # noqa: F811
+    app = app_on(post, clock)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await write(pilot)
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: app.screen is app.main)
+        assert "Sending in 10 s" in shown(app)
+        outbox = await opened(pilot)
+        await outbox.run_command("cancel_sending")
+        await until(pilot, lambda: [one.state for one in post.outgoing()] == [SendState.CANCELLED])
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.main)
+        await until(pilot, lambda: "Sending in" not in shown(app))
+        assert app.main._countdown is None
+        assert "Bring back" not in shown(app)
+        clock.now += 11
+        app.main._count()
+        assert "On its way" not in shown(app)

@@ -87,6 +87,9 @@ async def test_a_terminal_too_small_says_so_and_no_key_acts(gmail):
     app = app_on(gmail)
     async with app.run_test(size=(30, 6)) as pilot:
         assert "Too small" in shown(app)
+        app.main.say("Something happened")
+        await pilot.pause()
+        assert "Something happened" not in shown(app)
         await pilot.press("d", "d")
         assert gmail.count(Query("gmail")) == 200
         await pilot.resize_terminal(90, 24)
@@ -252,3 +255,16 @@ async def test_changes_from_other_threads_arrive_whole(gmail):
         await until(pilot, lambda: app.main.messages.count == 230)
         for writer in writers:
             writer.join()
+
+
+async def test_the_age_of_the_access_stands_beside_the_state(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(140, 30)) as pilot:
+        assert "access renewed" not in shown(app)
+        app.main.show_sessions({"gmail": NOW - 27 * 60})
+        await until(pilot, lambda: "Synced 14:32 · access renewed 14:05" in shown(app))
+        app.main.show_sessions({"gmail": NOW - 26 * 3600})
+        await until(pilot, lambda: "access renewed 21/11 12:32" in shown(app))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "access renewed" not in shown(app))
+        assert "Synced 14:32" in shown(app)
