@@ -101,7 +101,6 @@ def session(place: config.Profile, settings: config.Settings, name: str) -> Sess
     return session_for(name, box, tokens(place, settings))
 
 
-<<<<<<< HEAD
 def terms(settings: config.Settings) -> Callable[[str], Terms]:
     """How each mailbox wants to be synchronised, as the settings say at the moment of asking."""
     from crmmail.sync.pace import Pace
@@ -114,7 +113,8 @@ def terms(settings: config.Settings) -> Callable[[str], Terms]:
         return Terms(Pace(shortest, longest, shortest), box is not None and box.paused)
 
     return of
-=======
+
+
 def renewed(place: config.Profile, settings: config.Settings) -> dict[str, float]:
     """Mailbox → when its access was last renewed (seconds since the epoch); those with a password, or no session, lack.
 
@@ -129,7 +129,6 @@ def renewed(place: config.Profile, settings: config.Settings) -> dict[str, float
         except CrmMailError as error:
             log.info("%s: no session to tell of: %s", name, error.title)
     return {name: moment for name, moment in found.items() if moment}
->>>>>>> 4958052 (Show the age of the access; make every theme legible; say truly what the fuse kept)
 
 
 def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mailbox], Remote]:

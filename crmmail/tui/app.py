@@ -61,6 +61,13 @@ class Doorbell(Message, bubble=False):
         return isinstance(message, Doorbell)
 
 
+@dataclass
+class Renewed(Message, bubble=False):
+    """Mailbox → when its access was last renewed."""
+
+    times: dict[str, float]
+
+
 class CrmMail(Keeping, App[None]):
     """crmmail. The caller opens and closes the store; the engine is built after the first paint, in its own thread."""
 
@@ -169,7 +176,11 @@ class CrmMail(Keeping, App[None]):
         if self.place is not None:
             from crmmail import mailboxes
 
-            self.call_from_thread(self.main.show_sessions, mailboxes.renewed(self.place, self.settings))
+            self.post_message(Renewed(mailboxes.renewed(self.place, self.settings)))
+
+    def on_renewed(self, event: Renewed) -> None:
+        """On the loop."""
+        self.main.show_sessions(event.times)
 
     # --- the door
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import on
@@ -51,7 +52,7 @@ class BoxLines(Choices):
 
     def __init__(self, *, id: str) -> None:
         super().__init__([], id=id)
-        self.stripes: list[str] = []
+        self.stripes: list[Color] = []
 
     def render_line(self, y: int) -> Strip:
         """A stripe, then the line."""
@@ -109,7 +110,7 @@ class Mailboxes(Keyboard, ModalScreen[None]):
             state, _tone = words.state(statuses.get(box.id), self.keymap.first("box_sign_in"))
             lines.append((f"{number}  {box.name or box.address}", f"{PROVIDERS.get(box.provider, '')} · {state}"))
         main = self.program.main
-        self.choices.stripes = [main.sidebar.stripes.get(box.id, "") or main.stripe(box) for box in self.boxes]
+        self.choices.stripes = [main.sidebar.stripes.get(box.id) or main.stripe(box) for box in self.boxes]
         self.choices.styles.height = max(1, min(len(lines) or 1, self.app.size.height - 14))
         self.choices.put(lines or [(_("No mailbox is connected yet"), "")])
         self.query_one("#question", Static).update(Content(_("Mailboxes")))

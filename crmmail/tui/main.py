@@ -251,13 +251,8 @@ class MainScreen(Writing, Finding):
         self.sidebar.stripes = colors
         self.messages.forget_colors()
 
-<<<<<<< HEAD
-    def stripe(self, box: Mailbox) -> str:
-        """The colour it wears in All inboxes."""
-=======
-    def _color(self, box: Mailbox) -> RichColor:
-        """The user's colour for a mailbox, by number or name; else one of the theme's, perhaps the terminal's own."""
->>>>>>> 4958052 (Show the age of the access; make every theme legible; say truly what the fuse kept)
+    def stripe(self, box: Mailbox) -> RichColor:
+        """The colour it wears in All inboxes: the user's, by number or name; else one of the theme's own."""
         variables = self.app.theme_variables
         wish = box.color.lstrip("$")
         with contextlib.suppress(ColorParseError):
