@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmmail import config
@@ -158,6 +159,21 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
     return connect
 
 
+def index_of(place: config.Profile, name: str) -> Path:
+    """Where an IMAP mailbox keeps which number is which message; may be deleted at any time."""
+    return place.cache_dir / f"imap-{name}.db"
+
+
+def forget(place: config.Profile, settings: config.Settings, name: str) -> None:
+    """End the session of a mailbox and delete what lies of it outside the store."""
+    from crmmail.auth.connect import sign_out
+
+    sign_out(name, settings.mailboxes[name], tokens(place, settings))
+    index = index_of(place, name)
+    for path in (index, *(index.with_name(index.name + end) for end in ("-wal", "-shm"))):
+        path.unlink(missing_ok=True)
+
+
 def _imap(place: config.Profile, settings: config.Settings, name: str) -> Remote:
     from crmmail.auth.password import PasswordSession, user_of
     from crmmail.remotes import probe
@@ -168,7 +184,7 @@ def _imap(place: config.Profile, settings: config.Settings, name: str) -> Remote
         name,
         login=PasswordSession(name, user_of(box), tokens(place, settings)).login(),
         server=probe.reading(box),
-        index=place.cache_dir / f"imap-{name}.db",
+        index=index_of(place, name),
         smtp=probe.writing(box),
         address=box.address,
         sent_copy=box.sent_copy,

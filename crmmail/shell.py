@@ -150,10 +150,8 @@ def _disconnect(place: config.Profile, settings: config.Settings, options: argpa
             _("There is no mailbox called “{name}”.").format(name=options.name),
             next_step=_("`crmmail mailboxes` lists those there are."),
         )
-    from crmmail.auth.connect import sign_out
-
     with opened(place, settings) as store:
-        sign_out(options.name, settings.mailboxes[options.name], mailboxes.tokens(place, settings))
+        mailboxes.forget(place, settings, options.name)
         store.unregister(options.name)
         with config.update(place) as changed:
             del changed.mailboxes[options.name]

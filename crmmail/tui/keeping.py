@@ -224,9 +224,7 @@ class Keeping(Base):
             if engine is not None:
                 engine.remove(name)
             if place is not None:
-                from crmmail.auth.connect import sign_out
-
-                sign_out(name, box, mailboxes.tokens(place, self.settings))
+                mailboxes.forget(place, self.settings, name)
             self.call_from_thread(self._forget, name, box.address)
 
         self.run_worker(forget, thread=True, exit_on_error=False)
