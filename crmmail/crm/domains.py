@@ -7,7 +7,6 @@ where a domain is taken down; matching mail never needs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -48,13 +47,14 @@ def of_website(url: str) -> str:
     return "" if not host or is_shared(host, SHARED_SITES) else host
 
 
-def parents(domain: str) -> Iterator[str]:
+@lru_cache(8192)
+def parents(domain: str) -> tuple[str, ...]:
     """The domain and those above it, the nearest first, without the top one."""
     labels = domain.split(".")
-    for start in range(len(labels) - 1):
-        yield ".".join(labels[start:])
+    return tuple(".".join(labels[start:]) for start in range(len(labels) - 1))
 
 
+@lru_cache(8192)
 def is_shared(domain: str, also: frozenset[str] = frozenset()) -> bool:
     """Whether people of no one company have addresses there: free mail, and what the user names besides."""
     return any(one in FREE_MAIL or one in also for one in parents(domain))
@@ -62,7 +62,7 @@ def is_shared(domain: str, also: frozenset[str] = frozenset()) -> bool:
 
 def is_below(domain: str, above: frozenset[str]) -> bool:
     """Whether a domain is one of `above` or a subdomain of one."""
-    return any(one in above for one in parents(domain))
+    return not above.isdisjoint(parents(domain))
 
 
 def registrable(domain: str) -> str:

@@ -11,12 +11,13 @@ So mail to a contact of B that was forwarded within a talk with A is B's, and wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from crmmail.crm import domains
 from crmmail.crm.model import Bound, Ignored, Reason, Scope
-from crmmail.model import Headers
+from crmmail.model import Address, Headers
 
 CROWD = 50  # people on a message: beyond that only its sender says whose it is
 FORGED = frozenset({"invalid_sender", "multiple_from"})
@@ -25,6 +26,7 @@ _MACHINE = re.compile(
     r"|notifications?@|notifica(?:cao|coes|ção|ções)@"
 )
 _TAGGED = re.compile(r"\+[^@]*(?=@)")
+_SPACE = re.compile(r"[\s\x00-\x1f]")
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -126,6 +128,7 @@ class Decision:
     why: Ignored | None = None
 
 
+@lru_cache(8192)
 def plain(email: str) -> str:
     """An address without its `+tag`; Gmail's also without dots, which mean nothing there."""
     bare = _TAGGED.sub("", email, count=1)
@@ -141,14 +144,14 @@ def plain(email: str) -> str:
 def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
     """Who takes part. Bcc is left out: whom a message was hidden for must not show that they got it."""
     sender = headers.sender.email.lower()
-    if not sender or FORGED.intersection(flags):
+    if not sender or _SPACE.search(sender) or FORGED.intersection(flags):
         return People(why=Ignored.INVALID_SENDER)
     sent = own.is_me(sender)
-    told = [person.email.lower() for person in (*headers.to, *headers.cc) if person.email]
+    told = _written(headers.to) + _written(headers.cc)
     ours = own.is_ours(sender)
     machine = machine_behind(headers)
     if not sent and (ours or machine):  # a form on our site, a ticket system: the customer is whom one answers
-        told = [person.email.lower() for person in headers.reply_to if person.email] + told
+        told = _written(headers.reply_to) + told
     people = [email for email in dict.fromkeys(told) if not own.is_ours(email)]
     if sent or ours:
         if not people:
@@ -161,11 +164,21 @@ def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
     return People(False, (sender,), tuple(others) if len(others) <= CROWD else (), machine=machine)
 
 
+def _written(people: Sequence[Address]) -> list[str]:
+    """Their addresses; one with white space in it, which no server delivers to, is nobody's."""
+    return [email for email in (person.email.lower() for person in people) if email and not _SPACE.search(email)]
+
+
 def machine_behind(headers: Headers) -> Ignored | None:
     """Whether a list or a machine wrote a message."""
     if headers.list_id:
         return Ignored.LIST
-    return Ignored.NO_REPLY if _MACHINE.search(headers.sender.email.lower()) else None
+    return Ignored.NO_REPLY if _is_machine(headers.sender.email.lower()) else None
+
+
+@lru_cache(8192)
+def _is_machine(sender: str) -> bool:
+    return _MACHINE.search(sender) is not None
 
 
 def everybody(headers: Headers) -> list[str]:
@@ -177,9 +190,11 @@ def everybody(headers: Headers) -> list[str]:
 # what they say
 
 
-def keys(email: str) -> list[str]:
+@lru_cache(8192)
+def keys(email: str) -> tuple[str, ...]:
     """What an address is looked up by: itself, without its tag, its domain and those above."""
-    return [email, plain(email), *(f"@{domain}" for domain in domains.parents(email.rpartition("@")[2]))]
+    above = (f"@{domain}" for domain in domains.parents(email.rpartition("@")[2]))
+    return tuple(dict.fromkeys((email, plain(email), *above)))
 
 
 def is_never(email: str, never: frozenset[str]) -> bool:
@@ -239,17 +254,14 @@ def _rule(email: str, known: Known) -> tuple[Choice, str]:
 
 def _named(email: str, refused: frozenset[str], known: Known) -> list[Match]:
     """The accounts that have this address; else those of its domain, nearest first, unless many share it."""
-    for key in dict.fromkeys((email, plain(email))):
-        exact = [one for one in known.handles.get(key, ()) if one not in refused]
-        if exact:
-            return [Match(account, Reason.ADDRESS, email) for account in exact]
-    host = email.rpartition("@")[2]
-    if domains.is_shared(host, known.shared):
-        return []
-    for domain in domains.parents(host):
-        owners = [one for one in known.handles.get(f"@{domain}", ()) if one not in refused]
-        if owners:
-            return [Match(account, Reason.DOMAIN, domain) for account in owners]
+    for key in keys(email):
+        if key not in known.handles:
+            continue
+        owners = [one for one in known.handles[key] if one not in refused]
+        if key[0] != "@" and owners:
+            return [Match(account, Reason.ADDRESS, email) for account in owners]
+        if owners and not domains.is_shared(email.rpartition("@")[2], known.shared):
+            return [Match(account, Reason.DOMAIN, key[1:]) for account in owners]
     return []
 
 

@@ -13,9 +13,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from crmmail.crm import match
-from crmmail.crm.match import Choice, Decision, Talk
+from crmmail.crm.match import Choice, Decision, People, Talk
 from crmmail.crm.model import Bound, Ignored, Reason
 from crmmail.model import Change, Headers, Role, State
 from crmmail.store import choices, codec, logbook, records, ties
@@ -25,13 +26,13 @@ TALK_LIMIT = 1_000  # messages: a longer conversation is a list's or a machine's
 CLASSIFY, WAITING, ACCOUNT = "classify", "waiting:", "account:"
 SPAM, TRASH, DRAFTS = Role.SPAM.value, Role.TRASH.value, Role.DRAFTS.value
 _MEMBERS = """SELECT m.id, m.mailbox, m.remote_id, m.thread, m.shown, m.message_id, m.sender_email, m.subject, b.twin,
-b.people, b.evidence, b.bound, b.accounts, b.verdict, b.placed, b.flags
+b.people, b.evidence, b.bound, b.accounts, b.verdict, b.placed, b.flags, b.weighed
 FROM json_each(?) j CROSS JOIN message m ON m.{column} = j.value LEFT JOIN bond b ON b.message = m.id
 WHERE m.shown IS NOT NULL"""
-_UPSERT = """INSERT INTO bond(message, twin, people, evidence, bound, accounts, verdict, placed, flags)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(message) DO UPDATE SET twin = excluded.twin, people = excluded.people,
+_UPSERT = """INSERT INTO bond(message, twin, people, evidence, bound, accounts, verdict, placed, flags, weighed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(message) DO UPDATE SET twin = excluded.twin, people = excluded.people,
 evidence = excluded.evidence, bound = excluded.bound, accounts = excluded.accounts, verdict = excluded.verdict,
-placed = excluded.placed, flags = excluded.flags"""
+placed = excluded.placed, flags = excluded.flags, weighed = excluded.weighed"""
 Told = Mapping[int, tuple[Headers, Sequence[str]]]
 """Message → its headers and warnings, where the caller has just read them."""
 
@@ -55,14 +56,11 @@ class _Member:
     people: str
     evidence: str
     before: tuple[object, ...] | None  # the row of `bond` as it is; None: there is none
+    visible: bool  # among all mail: neither trash nor spam, nor gone
+    weighed: int
     placed: str = ""
     flags: int = 0
     decision: Decision = _UNDECIDED
-
-    @property
-    def visible(self) -> bool:
-        """Whether it stands among all mail: neither trash nor spam, nor gone."""
-        return (self.mailbox, ALL) in places(self.mailbox, self.state)
 
 
 class Binding:
@@ -75,6 +73,7 @@ class Binding:
         self._aliases = records.of_kind(connection, records.ALIAS)
         self._chosen = connection.execute("SELECT 1 FROM record WHERE kind = 'choice' LIMIT 1").fetchone() is not None
         self._projection = Projection(connection)
+        self._seen = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
         self._accounts: set[str] = set()
         self._talks: set[int] = set()  # the conversations that are looked at as a whole
         self._joined: list[tuple[int, str]] = []
@@ -85,18 +84,18 @@ class Binding:
         *,
         threads: Iterable[int] = (),
         told: Told | None = None,
-        afresh: Iterable[int] = (),
+        afresh: bool = False,
         reread: bool = False,
     ) -> Change:
         """Bind these messages and their conversations anew.
 
-        `told` spares unpacking what was just parsed. The people of `afresh` are weighed again though nothing of the
-        message itself moved (an account did); with `reread`, also who they are (we did).
+        `told` spares unpacking what was just parsed. Their people are weighed again, `afresh`, though nothing of the
+        messages themselves moved (an account did); with `reread`, also who they are (we did).
         """
         members = self._family(numbers, threads)
         if not members:
             return Change()
-        self._weigh(members, told or {}, set(afresh), reread)
+        self._weigh(members, told or {}, afresh=afresh, reread=reread)
         by_twin = self._copies(members)
         self._decide(members)
         _agree(by_twin)
@@ -110,9 +109,13 @@ class Binding:
 
     def _family(self, numbers: Iterable[int], threads: Iterable[int]) -> dict[int, _Member]:
         """The messages named, and all of their conversations that are not too long to speak for anybody."""
-        found = self._load("id", list(numbers))
-        talks = {one.thread for one in found.values()} | set(threads)
-        return found | self._load("thread", self._short(talks))
+        wanted = list(numbers)
+        rows = self._connection.execute(
+            "SELECT m.id, m.thread FROM json_each(?) j CROSS JOIN message m ON m.id = j.value", (json.dumps(wanted),)
+        ).fetchall()
+        talks = set(self._short({thread for _number, thread in rows} | set(threads)))
+        alone = [number for number, thread in rows if thread not in talks]
+        return self._load("id", alone) | self._load("thread", list(talks))
 
     def _short(self, threads: Iterable[int]) -> list[int]:
         """Those of these conversations that are not too long to speak for anybody."""
@@ -131,32 +134,41 @@ class Binding:
         )
         return {row[0]: self._member(row) for row in rows}
 
-    def _member(self, row: Sequence[object]) -> _Member:
+    def _member(self, row: Sequence[Any]) -> _Member:
         number, mailbox, remote_id, thread, shown, header, sender, subject, twin, people, evidence = row[:11]
         before = None if twin is None else (twin, people, evidence, *row[11:])
+        state = codec.text_state(shown)
+        visible = (mailbox, ALL) in places(mailbox, state)
         return _Member(
-            number, mailbox, remote_id, thread, codec.text_state(shown), header, sender, subject, twin or 0,  # type: ignore[arg-type]
-            people or "", evidence or "", before,  # type: ignore[arg-type]
+            number, mailbox, remote_id, thread, state, header, sender, subject, twin or 0,
+            people or "", evidence or "", before, visible, row[16] or 0,
         )  # fmt: skip
 
     # what their people say
 
-    def _weigh(self, members: Mapping[int, _Member], told: Told, afresh: set[int], reread: bool) -> None:
+    def _weigh(self, members: Mapping[int, _Member], told: Told, *, afresh: bool = False, reread: bool = False) -> None:
         fresh = []
+        read: dict[str, People] = {}
         for number, one in members.items():
-            if not one.people or number in told or (reread and number in afresh):
-                self._read(one, told.get(number))
+            if not one.people or number in told or reread:
+                people = self._read(one, told.get(number))
+                read[one.people] = people
                 fresh.append(one)
-            elif number in afresh:
+            elif afresh:
+                read[one.people] = ties.text_people(one.people)
                 fresh.append(one)
         if not fresh:
             return
-        read = {one.id: ties.text_people(one.people) for one in fresh}
         known = choices.known(self._connection, read.values(), self._setting, self._aliases, chosen=self._chosen)
+        weighed: dict[tuple[str, str], str] = {}  # the same few people write most of an account's mail
         for one in fresh:
-            one.evidence = ties.evidence_text(match.weigh(read[one.id], one.subject, known))
+            key = (one.people, one.subject if known.tags else "")
+            if key not in weighed:
+                weighed[key] = ties.evidence_text(match.weigh(read[one.people], one.subject, known))
+            one.evidence = weighed[key]
+            one.weighed = self._seen
 
-    def _read(self, one: _Member, told: tuple[Headers, Sequence[str]] | None) -> None:
+    def _read(self, one: _Member, told: tuple[Headers, Sequence[str]] | None) -> People:
         """Who takes part in a message; who does is found again by address and domain."""
         if told is None:
             row = self._connection.execute("SELECT packed FROM body WHERE message = ?", (one.id,)).fetchone()
@@ -171,6 +183,7 @@ class Binding:
             self._joined += [(one.id, email) for email in (*people.first, *people.others)]
         one.people = text
         one.twin = ties.twin(one.mailbox, one.remote_id, one.message_id, one.sender)
+        return people
 
     def _copies(self, members: dict[int, _Member]) -> dict[int, list[_Member]]:
         """The members by what they are copies of; copies in other conversations come in with these."""
@@ -187,7 +200,7 @@ class Binding:
                 for number, one in self._load("thread", self._short({thread for _n, thread in elsewhere})).items()
                 if number not in members
             }
-            self._weigh({number: one for number, one in members.items() if not one.people}, {}, set(), False)
+            self._weigh({number: one for number, one in members.items() if not one.people}, {})
         groups: dict[int, list[_Member]] = defaultdict(list)
         for one in sorted(members.values(), key=lambda one: one.id):
             groups[one.twin].append(one)
@@ -254,6 +267,7 @@ class Binding:
 
     def _write(self, members: Mapping[int, _Member], told: Told) -> None:
         rows = []
+        self._projection.expect("", {place for one in members.values() for place in one.placed.split(",") if place})
         for one in sorted(members.values(), key=lambda one: one.id):
             row = (
                 one.twin,
@@ -263,10 +277,12 @@ class Binding:
                 ties.verdict_text(one.decision),
                 one.placed,
                 one.flags,
+                one.weighed,
             )
             if row != one.before:
                 rows.append((one.id, *row))
-                self._move(one)
+                if one.before is None or row[6:8] != one.before[6:8]:
+                    self._move(one)
         if logbook.any_on(self._connection):
             wanted = [(one.id,) for one in members.values() if one.decision.bound is Bound.LINKED and _news(one, told)]
             self._connection.executemany("INSERT OR IGNORE INTO log_wanted(message) VALUES (?)", wanted)

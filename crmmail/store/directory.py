@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from crmmail.crm import domains
@@ -18,8 +19,7 @@ from crmmail.store.completion import folded
 
 FEW = 3_000  # accounts with a word that begins so: that many are looked at one by one; else the list is read in order
 INDEXED_CONTACTS = 200  # of one account, for its words
-PLACE = "account:"
-WAITING = "waiting:"
+START = 3  # letters
 Handle = tuple[str, str, str]
 """An address or @domain, whose it is, and by which contact ('' : the account's own)."""
 _WORD = re.compile(r"\w+")
@@ -93,6 +93,9 @@ def _derive_lines(connection: sqlite3.Connection, wanted: Sequence[str], kept: d
     run("DELETE FROM account_line WHERE sort = ? AND account = ?", [(sort, number) for number, _u, sort, _w in old])
     gone = [(word, number) for number, _uid, _sort, words in old for word in words.split()]
     run("DELETE FROM account_word WHERE word = ? AND account = ?", gone)
+    starts: Counter[str] = Counter()
+    for _number, _uid, _sort, text in old:
+        starts.subtract(_starts(text))
     run("DELETE FROM account WHERE uid = ?", [(uid,) for uid in wanted if uid not in kept])
     lines = []
     for uid, one in kept.items():
@@ -109,6 +112,18 @@ def _derive_lines(connection: sqlite3.Connection, wanted: Sequence[str], kept: d
     run("INSERT INTO account_line(sort, account, words) VALUES (?, ?, ?)", lines)
     fresh = sorted((word, number) for _sort, number, text in lines for word in text.split())
     run("INSERT OR IGNORE INTO account_word(word, account) VALUES (?, ?)", fresh)
+    for _sort, _number, text in lines:
+        starts.update(_starts(text))
+    run(
+        "INSERT INTO account_start(start, count) VALUES (?, ?) ON CONFLICT(start) DO UPDATE SET "
+        "count = count + excluded.count",
+        sorted(item for item in starts.items() if item[1]),
+    )
+
+
+def _starts(text: str) -> set[str]:
+    """The beginnings of an account's words, up to `START` letters."""
+    return {word[:length] for word in text.split() for length in range(1, min(len(word), START) + 1)}
 
 
 def _people(connection: sqlite3.Connection, account: str) -> list[tuple[str, str]]:
@@ -186,7 +201,9 @@ def count(connection: sqlite3.Connection, text: str) -> int:
     asked = _asked(text)
     if not asked:
         query, arguments = "SELECT count(*) FROM account_line", []
-    elif len(asked) == 1:
+    elif len(asked) == 1 and len(asked[0]) <= START:
+        query, arguments = "SELECT coalesce((SELECT count FROM account_start WHERE start = ?), 0)", [asked[0]]
+    elif len(asked) == 1 and _rare(connection, asked) is not None:
         query = "SELECT count(DISTINCT account) FROM account_word WHERE word >= ? AND word < ?"
         arguments = [asked[0], asked[0] + _LAST]
     else:

@@ -40,9 +40,10 @@ def ask(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     wanted = list(dict.fromkeys(keys))
     if len(wanted) > MANY:
         wanted = [key for key in wanted if key.startswith(("*", "~"))] + [EVERYTHING]
-    rows = [(key, total) for key in wanted if (total := _count(connection, key))]
+    edit = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
+    rows = [(key, total, edit) for key in wanted if (total := _count(connection, key))]
     connection.executemany(
-        "INSERT OR REPLACE INTO rematch(key, address, message, done, total) VALUES (?, '', -1, 0, ?)", rows
+        "INSERT OR REPLACE INTO rematch(key, address, message, done, total, edit) VALUES (?, '', -1, 0, ?, ?)", rows
     )
 
 
@@ -63,20 +64,31 @@ def progress(connection: sqlite3.Connection) -> Progress:
 
 def step(connection: sqlite3.Connection, limit: int = STEP) -> Change | None:
     """Look at the next messages; None when there is nothing left to do."""
-    row = connection.execute("SELECT key, address, message FROM rematch ORDER BY key LIMIT 1").fetchone()
+    row = connection.execute("SELECT key, address, message, edit FROM rematch ORDER BY key LIMIT 1").fetchone()
     if row is None:
         return None
-    key, address, message = row
+    key, address, message, edit = row
     found = _next(connection, key, address, message, limit)
     if not found:
         connection.execute("DELETE FROM rematch WHERE key = ?", (key,))
         return Change()
-    numbers = list(dict.fromkeys(number for _address, number in found))
-    change = binding.Binding(connection).run(numbers, afresh=numbers, reread=key == OURSELVES)
+    numbers = _stale(connection, [number for _address, number in found], edit, whatever=key[0] in "*~")
+    change = binding.Binding(connection).run(numbers, afresh=True, reread=key == OURSELVES)
     connection.execute(
         "UPDATE rematch SET address = ?, message = ?, done = done + ? WHERE key = ?", (*found[-1], len(found), key)
     )
     return change
+
+
+def _stale(connection: sqlite3.Connection, numbers: Sequence[int], edit: int, *, whatever: bool) -> list[int]:
+    """Those of these messages that were not weighed since, as part of a conversation that was looked at before."""
+    if whatever:
+        return list(numbers)
+    rows = connection.execute(
+        "SELECT b.message FROM json_each(?) j CROSS JOIN bond b ON b.message = j.value WHERE b.weighed < ?",
+        (json.dumps(list(dict.fromkeys(numbers))), edit),
+    )
+    return [row[0] for row in rows]
 
 
 def _next(connection: sqlite3.Connection, key: str, address: str, message: int, limit: int) -> list[tuple[str, int]]:

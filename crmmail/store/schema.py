@@ -138,6 +138,8 @@ DIRECTORY = (
     """CREATE TABLE cache.account_line (sort TEXT, account INTEGER, words TEXT, PRIMARY KEY (sort, account))
     WITHOUT ROWID""",
     "CREATE TABLE cache.account_word (word TEXT, account INTEGER, PRIMARY KEY (word, account)) WITHOUT ROWID",
+    # How many accounts a beginning of one to three letters finds, while one types.
+    "CREATE TABLE cache.account_start (start TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE cache.contact (
     uid TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL, crm TEXT NOT NULL, remote TEXT NOT NULL)
     WITHOUT ROWID""",
@@ -155,8 +157,10 @@ DIRECTORY = (
     bound TEXT NOT NULL,
     accounts TEXT NOT NULL,                  -- ids, linked or candidates, comma between
     verdict TEXT NOT NULL,                   -- all of it
-    placed TEXT NOT NULL,                    -- the lists over all mailboxes it stands in: folder numbers
-    flags INTEGER NOT NULL)""",
+    placed TEXT NOT NULL,                    -- the lists over all mailboxes it stands in: their keys
+    flags INTEGER NOT NULL,
+    weighed INTEGER NOT NULL)                -- the edit of the desk up to which the evidence is known
+    """,
     "CREATE INDEX cache.bond_twin ON bond(twin)",
     # `reversed`: com.example.acme@rui for rui@acme.example, so that a domain with all below it is one range.
     "CREATE TABLE cache.party_address (id INTEGER PRIMARY KEY, reversed TEXT NOT NULL UNIQUE)",
@@ -170,7 +174,7 @@ DIRECTORY = (
     "CREATE TABLE cache.known (seen INTEGER NOT NULL)",
     """CREATE TABLE cache.rematch (
     key TEXT PRIMARY KEY, address TEXT NOT NULL, message INTEGER NOT NULL, done INTEGER NOT NULL,
-    total INTEGER NOT NULL) WITHOUT ROWID""",
+    total INTEGER NOT NULL, edit INTEGER NOT NULL) WITHOUT ROWID""",
 )
 
 
