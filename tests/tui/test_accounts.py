@@ -1,0 +1,184 @@
+"""The list of accounts: searched as one types, and every act on it undone by one key."""
+
+from __future__ import annotations
+
+import pytest
+
+from crmmail.crm.model import Account, Contact
+from crmmail.tui.account_picker import AccountPicker
+from crmmail.tui.accounts import AccountsScreen
+from crmmail.tui.dialogs import Confirm, Picker
+from crmmail.tui.form import Form
+from tests.tui.conftest import app_on, shown, until
+
+
+@pytest.fixture
+def customers(gmail):
+    """Forty accounts with a contact each."""
+    for number in range(40):
+        account = gmail.save_account(Account("", f"Empresa {number:02} Ltda", (f"empresa{number:02}.example",)))
+        gmail.save_contact(Contact("", account.id, f"Maria {number}", (f"maria@empresa{number:02}.example",)))
+    return gmail
+
+
+async def opened(pilot):
+    await pilot.press("g", "c")
+    await until(pilot, lambda: isinstance(pilot.app.screen, AccountsScreen))
+    return pilot.app.screen
+
+
+def names(store):
+    return [row.name for row in store.accounts("", 0, 500)]
+
+
+async def test_the_list_follows_the_typing_and_escape_leads_to_single_keys(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        assert "40 accounts" in shown(app)
+        await pilot.press(*"maria 17")
+        await until(pilot, lambda: screen.rows.pages.count == 1)
+        assert "Empresa 17" in shown(app)
+        await pilot.press("escape", "slash")
+        assert screen.line.value == "maria 17"
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen is app.main)
+
+
+async def test_a_key_pressed_before_the_list_followed_acts_on_what_was_typed(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"empresa 31", "f2")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        assert app.screen.values["name"] == "Empresa 31 Ltda"
+
+
+async def test_an_account_is_made_changed_removed_and_each_is_undone(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        await pilot.press(*"Zeta", "tab", *"zeta.example", "tab", *"11222333000182")
+        await until(pilot, lambda: "a digit is wrong" in shown(app))
+        await pilot.press("ctrl+s")
+        assert isinstance(app.screen, Form)
+        await pilot.press("backspace", "1", "ctrl+s")
+        await until(pilot, lambda: "Zeta" in names(customers))
+        await until(pilot, lambda: app.screen is screen)
+        assert "Zeta is an account now" in shown(app)
+        made = customers.account(customers.accounts("zeta", 0, 1)[0].id)
+        assert (made.tax_id, made.domains) == ("11222333000181", ("zeta.example",))
+        await pilot.press("G", "d")
+        await until(pilot, lambda: "Zeta" not in names(customers))
+        await pilot.press("z")
+        await until(pilot, lambda: "Zeta" in names(customers))
+        await pilot.press("z")
+        await until(pilot, lambda: "Zeta" not in names(customers))
+        await pilot.press("Z")
+        await until(pilot, lambda: "Zeta" in names(customers))
+
+
+async def test_what_was_typed_in_a_form_is_not_lost_by_one_key(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        form = app.screen
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is form)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen is screen)
+        assert names(customers)[0] == "Empresa 00 Ltda"
+
+
+async def test_a_second_account_of_the_same_customer_is_asked_about(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        await pilot.press(*"Outra", "tab", *"empresa05.example", "ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, Picker))
+        assert "There is an account like it: Empresa 05 Ltda" in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert "Outra" not in names(customers)
+
+
+async def test_two_accounts_become_one_and_undo_parts_them(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        gone = screen.rows.row.id
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, AccountPicker))
+        await pilot.press(*"empresa 07", "enter")
+        await until(pilot, lambda: app.screen is screen)
+        kept = customers.accounts("empresa 07", 0, 1)[0].id
+        assert {one.name for one in customers.contacts(kept)} == {"Maria 0", "Maria 7"}
+        assert customers.account(gone).id == kept
+        await pilot.press("escape", "z")
+        await until(pilot, lambda: len(customers.contacts(kept)) == 1)
+        assert customers.account(gone).id == gone
+
+
+async def test_contacts_are_listed_added_and_removed(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        account = screen.rows.row.id
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, Picker))
+        assert "maria@empresa00.example" in shown(app)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        await pilot.press(*"Rui", "tab", *"rui@", "ctrl+s")
+        assert "not a valid address" in shown(app)
+        await pilot.press(*"empresa00.example", "ctrl+s")
+        await until(pilot, lambda: len(customers.contacts(account)) == 2)
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, Picker))
+        await pilot.press("j", "d")
+        await until(pilot, lambda: len(customers.contacts(account)) == 1)
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("escape", "z")
+        await until(pilot, lambda: len(customers.contacts(account)) == 2)
+
+
+async def test_an_empty_list_names_the_keys_that_fill_it(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        text = shown(app)
+        assert "No accounts yet" in text
+        assert "Ctrl+N makes one" in text
+
+
+async def test_hostile_names_stay_letters_in_the_list(gmail):
+    gmail.save_account(Account("", "[/red] [@click=app.exit]x[/] \u202egnp"))
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        assert "[/red] [@click=app.exit]x[/]" in shown(app)
+        assert "\u202e" not in shown(app)
+
+
+async def test_the_list_comes_back_where_it_was_left(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press(*"empresa", "down", "down")
+        left = screen.chosen
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen is app.main)
+        again = await opened(pilot)
+        assert again.line.value == "empresa"
+        assert again.chosen == left
