@@ -45,6 +45,9 @@ class Code(enum.StrEnum):
     EMPTY_TEXT = "empty_text"
     MISSING_ATTACHMENT = "missing_attachment"
     UNRESOLVED_PLACE = "unresolved_place"
+    OTHER_ACCOUNT = "other_account"
+    BLIND_CONTACT = "blind_contact"
+    OTHER_IDENTITY = "other_identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Circumstances:
     size: int = 0  # compose.estimated_size
     limit: int = 0  # LIMITS of the provider; 0: unknown
     many: int = MANY
+    account: str = ""  # name of the account it is written for
+    contacts: frozenset[str] = frozenset()  # addresses of that account's contacts, lower case
+    others: Mapping[str, str] = field(default_factory=dict)  # address of another account's contact → that account
+    account_sender: str = ""  # our address that account was last written from
 
 
 def check(draft: Draft, circumstances: Circumstances) -> tuple[Finding, ...]:
@@ -132,6 +139,35 @@ def _other_sender(draft: Draft, around: Circumstances) -> Finding | None:
     return _ask(Code.OTHER_SENDER, "sender", address=draft.sender, before=around.last_sender)
 
 
+def _other_account(draft: Draft, around: Circumstances) -> Finding | None:
+    """What is meant for one customer must not reach another."""
+    if not around.account:
+        return None
+    wrong = [(name, one) for name, one in _people(draft) if one.email.lower() in around.others]
+    if not wrong:
+        return None
+    address = wrong[0][1].email
+    fields = dict.fromkeys(name for name, _one in wrong)
+    values = {"address": address, "other": around.others[address.lower()], "account": around.account}
+    return _ask(Code.OTHER_ACCOUNT, *fields, count=len(wrong), **values)
+
+
+def _blind_contact(draft: Draft, around: Circumstances) -> Finding | None:
+    """A customer in blind copy may answer everybody."""
+    hidden = [one.email for one in draft.bcc if one.email.lower() in around.contacts]
+    return _ask(Code.BLIND_CONTACT, "bcc", address=hidden[0], account=around.account) if hidden else None
+
+
+def _other_identity(draft: Draft, around: Circumstances) -> Finding | None:
+    """Said once: where this conversation or recipient was written to before, that check speaks."""
+    if _other_sender(draft, around) or not around.account_sender or not draft.sender:
+        return None
+    if around.last_sender or same(draft.sender) == same(around.account_sender):
+        return None
+    values = {"address": draft.sender, "before": around.account_sender, "account": around.account}
+    return _ask(Code.OTHER_IDENTITY, "sender", **values)
+
+
 def _blind(draft: Draft, around: Circumstances) -> Finding | None:
     """Answering everybody tells them of the blind copy. Mail of a list never names its members."""
     parent = around.parent
@@ -186,8 +222,8 @@ def _places(draft: Draft, around: Circumstances) -> Finding | None:
 
 
 _TESTS: tuple[Callable[[Draft, Circumstances], Finding | None], ...] = (
-    _identity, _recipient, _invalid, _size, _unverified, _other_sender, _blind, _many, _subject, _text, _attachment,
-    _places,
+    _identity, _recipient, _invalid, _size, _other_account, _blind_contact, _unverified, _other_sender, _other_identity,
+    _blind, _many, _subject, _text, _attachment, _places,
 )  # fmt: skip
 
 _PROMISES = re.compile(
@@ -266,5 +302,12 @@ _SENTENCES: dict[Code, Callable[[dict[str, str | int]], str]] = {
     Code.EMPTY_SUBJECT: lambda values: _("The subject is empty."),
     Code.EMPTY_TEXT: lambda values: _("The message is empty."),
     Code.MISSING_ATTACHMENT: lambda values: _("It says “{words}”, but nothing is attached.").format(**values),
+    Code.OTHER_ACCOUNT: lambda values: _(
+        "{address} is a contact of {other}, and this is written for {account}."
+    ).format(**values),
+    Code.BLIND_CONTACT: lambda values: _("{address} of {account} stands in blind copy.").format(**values),
+    Code.OTHER_IDENTITY: lambda values: _("{account} last heard from you as {before}, and now as {address}.").format(
+        **values
+    ),
     Code.UNRESOLVED_PLACE: lambda values: _("{{{place}}} is not filled in.").format(**values),
 }

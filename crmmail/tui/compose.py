@@ -1,4 +1,4 @@
-"""The composer: sender, people, subject, message, attachments, in this order; every key below one's fingers.
+"""The composer: account, sender, people, subject, message, attachments, in this order; every key below one's fingers.
 
 It covers the main screen; keys typed in its fields are text and nothing else. Closing keeps the draft.
 """
@@ -17,12 +17,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from crmmail.errors import CrmMailError
-from crmmail.i18n import N_, _
+from crmmail.i18n import N_, _, pgettext
 from crmmail.mail.reply import Kind
 from crmmail.mail.text import clean_line
 from crmmail.model import Address, Change, Draft
 from crmmail.tui import commands, words
 from crmmail.tui.commands import COMPOSE, Command, Context, possible
+from crmmail.tui.composer_account import AccountField, ForAccount
 from crmmail.tui.composer_base import Desk, Outcome, content, sendable
 from crmmail.tui.composer_body import Body
 from crmmail.tui.composer_fields import Files, Line, Sender
@@ -46,8 +47,10 @@ TITLES = {
 }
 
 
-class ComposeScreen(Typing, Sending, Inserting):
+class ComposeScreen(Typing, Sending, Inserting, ForAccount):
     """Writes one draft. Dismissed with an `Outcome`."""
+
+    AUTO_FOCUS = ""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class ComposeScreen(Typing, Sending, Inserting):
         can = set(sendable(list(self.boxes.values())))
         self.identities = [one for one in store.identities() if one.mailbox in can]
         self.sender = Sender(id="sender")
+        self.customer = AccountField(self.find_accounts, id="customer")
         self.fields = {name: Recipients(self._complete, id=name) for name in PEOPLE}
         self.subject = Line(id="subject", compact=True, max_length=900)
         self.body = Body(id="body")
@@ -83,7 +87,8 @@ class ComposeScreen(Typing, Sending, Inserting):
 
     def _complete(self, text: str) -> list[Address]:
         try:
-            return self.store.complete(text)
+            found = (*self.known_to_account(text), *self.store.complete(text))
+            return list({one.email.casefold(): one for one in reversed(found)}.values())[::-1]
         except CrmMailError:
             return []  # typing goes on without suggestions
 
@@ -94,6 +99,7 @@ class ComposeScreen(Typing, Sending, Inserting):
         labels = {"to": _("To"), "cc": _("Cc"), "bcc": _("Bcc")}
         yield self.title_line
         with Vertical(id="fields"):
+            yield from self._row(pgettext("field", "Accounts"), self.customer)
             yield from self._row(_("From"), self.sender)
             for name in PEOPLE:
                 yield from self._row(labels[name], self.fields[name])
@@ -141,6 +147,7 @@ class ComposeScreen(Typing, Sending, Inserting):
     def show_draft(self, draft: Draft) -> None:
         """Fill the fields."""
         self.sender.put(self.identities, draft.mailbox, draft.sender)
+        self.customer.put_account(self.store.account(draft.account) if draft.account else None)
         for name, people in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc)):
             self.fields[name].put(people)
             self._show_row(name, name == "to" or bool(people))
@@ -357,7 +364,7 @@ def _place(command: Command) -> int:
 
 def _emptied(draft: Draft) -> Draft:
     """The draft with nothing in its fields but the sender."""
-    return replace(draft, to=(), cc=(), bcc=(), subject="", text="", cursor=0, enclosures=())
+    return replace(draft, account="", to=(), cc=(), bcc=(), subject="", text="", cursor=0, enclosures=())
 
 
 def outcome_sentence(outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.timer import Timer
@@ -26,6 +26,7 @@ from crmmail.tui.keyboard import Keyboard
 if TYPE_CHECKING:
     from crmmail.store import Store
     from crmmail.tui.app import CrmMail
+    from crmmail.tui.composer_account import AccountField
     from crmmail.tui.composer_body import Body
     from crmmail.tui.composer_fields import Files, Line, Sender
     from crmmail.tui.panels import NoticeLine
@@ -102,6 +103,7 @@ class Composer(Keyboard, Screen[Outcome]):
     boxes: dict[str, Mailbox]
     identities: list[Identity]
     sender: Sender
+    customer: AccountField
     fields: dict[str, Recipients]
     subject: Line
     body: Body
@@ -132,6 +134,10 @@ class Composer(Keyboard, Screen[Outcome]):
         """Fill the fields."""
         raise NotImplementedError
 
+    def customer_circumstances(self, draft: Draft) -> dict[str, Any]:
+        """What the checks need to know of the draft's account."""
+        raise NotImplementedError
+
     def attach_next(self) -> None:
         """Take in the next of the files that wait."""
         raise NotImplementedError
@@ -151,6 +157,7 @@ class Composer(Keyboard, Screen[Outcome]):
             cursor=self.body.place,
             markdown=self.markdown,
             enclosures=tuple(self.files.enclosures),
+            account=self.customer.account,
         )
 
     @property

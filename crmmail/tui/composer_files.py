@@ -111,7 +111,7 @@ class Inserting(Composer):
         date = datetime.fromtimestamp(self.clock()).astimezone().strftime("%d/%m/%Y")
         first = next((person for person in draft.to if person.email), None)
         subject = draft.subject or template.subject
-        values = templates.values(recipient=first, me=me, account=draft.account, date=date, subject=subject)
+        values = templates.values(recipient=first, me=me, account=self._account_name(draft), date=date, subject=subject)
         text, unresolved = templates.fill(template.text, values)
         if template.subject and not draft.subject:
             self.subject.value, more = templates.fill(template.subject, values)
@@ -124,6 +124,11 @@ class Inserting(Composer):
         elif unresolved:
             self.say(_("{{{place}}} is not filled in.").format(place=unresolved[0]), words.WARN)
         self.changed()
+
+    def _account_name(self, draft: Draft) -> str:
+        """What the place {account} stands for."""
+        account = self.store.account(draft.account) if draft.account else None
+        return account.name if account else ""
 
     # --- the user's editor
 

@@ -69,6 +69,7 @@ class Sending(Composer):
             last_sender=self._last_sender(draft, parent.headers if parent else None),
             size=estimated_size(draft),
             limit=checks.LIMITS.get(box.provider, 0) if box else 0,
+            **self.customer_circumstances(draft),
         )
 
     def _last_sender(self, draft: Draft, parent: Headers | None) -> str:

@@ -28,7 +28,7 @@ class Typing(Composer):
         if self.sending:
             return True
         await self._pasted()
-        if event.key == "escape" and sum(field.close_offers() for field in self.fields.values()):
+        if event.key == "escape" and sum(field.close_offers() for field in (self.customer, *self.fields.values())):
             return True
         return await self._command(event) or await self._typed(event) or self._moved(event)
 

@@ -22,13 +22,14 @@ from crmmail.tui.panels import Painted, Span
 LINES_WRITING, LINES_RESTING = 4, 2  # how high the field grows with and without the focus
 MOST = 8  # suggestions
 _SEPARATORS = ",;"
+PARTS = ("chip", "wrong", "chosen", "text", "caret", "quiet")
 
 
 class Recipients(Painted, can_focus=True):
     """To, Cc or Bcc. `people` are its chips; `text` is what is being typed."""
 
     PREFIX = "people"
-    PARTS = ("chip", "wrong", "chosen", "text", "caret", "quiet")
+    PARTS = PARTS
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"people--{name}" for name in PARTS}
 
     class Changed(Message):
@@ -118,6 +119,10 @@ class Recipients(Painted, can_focus=True):
         if fresh or self.offers:
             self.offers, self.offer = fresh, 0
             self.post_message(self.Offered(self))
+
+    def propose(self, people: Iterable[Address]) -> None:
+        """Suggest people before anything is typed."""
+        self._offer(people)
 
     def accept(self, index: int | None = None) -> None:
         """Take a suggestion."""
@@ -243,14 +248,14 @@ class Recipients(Painted, can_focus=True):
         return had
 
     def on_focus(self) -> None:
-        """More room while writing."""
-        self._lay_out()
+        """More room while writing. Textual notes the focus only after this."""
+        self.call_next(self._lay_out)
 
     def on_blur(self) -> None:
         """Leaving finishes what was typed."""
         self.chosen = None
         self.finish()
-        self._lay_out()
+        self.call_next(self._lay_out)
 
     # --- painting
 

@@ -53,13 +53,18 @@ class Writing(Reading, Acts, Telling, Going):
             self.say(sentence, words.OK, *(("undo",) if outcome.discarded else ("go_drafts",)))
         self.program.wake()
 
-    def action_compose(self) -> None:
-        """A new message, from the mailbox in view."""
+    def write_for(self, draft: Draft) -> None:
+        """A message for an account, from the identity used in the mailbox in view."""
         shown = self.messages.query_shown.mailbox
         identities = self.store.identities(shown) or self.store.identities()
         sender = identities[0] if identities else None
         text = f"\n\n-- \n{sender.signature}" if sender and sender.signature else ""
-        self.write(Draft(0, sender.mailbox if sender else shown, sender.address.email if sender else "", text=text))
+        mailbox, address = (sender.mailbox, sender.address.email) if sender else (shown, "")
+        self.write(replace(draft, mailbox=mailbox, sender=address, text=text))
+
+    def action_compose(self) -> None:
+        """A new message, from the mailbox in view."""
+        self.write_for(Draft(0))
 
     def action_reply(self) -> None:
         """Answer whom it came from."""
@@ -116,13 +121,14 @@ class Writing(Reading, Acts, Telling, Going):
 
         def work() -> None:
             raw = self.store.raw(message.row.id) or b""
+            links = self.store.links([message.row.id])
             draft = reply.begin(
                 kind,
                 message,
                 self.store.identities(),
                 hints=reply.hints(raw),
                 selection=selection,
-                account=message.row.account,
+                account=links[0].account if links else "",
             )
             draft = replace(draft, remote_thread=self.store.remote_thread(message.row.id, draft.mailbox))
             if kind is Kind.FORWARD:

@@ -81,6 +81,14 @@ COMPOSER: tuple[Command, ...] = (
         footer=2,
     ),
     _composer(
+        "compose_account",
+        ("alt+l", "f11"),
+        N_("Choose the account"),
+        N_("Whose mail it is; recipients are proposed from its contacts. What is typed can become a new account."),
+        N_("Account"),
+        footer=18,
+    ),
+    _composer(
         "compose_from", ("alt+f", "f2"), N_("Choose the sender"), N_("Your addresses in all mailboxes."), N_("From")
     ),
     _composer("compose_cc", ("alt+c", "f3"), N_("Cc"), N_("Show or hide the field for copies."), footer=20),
