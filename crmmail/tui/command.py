@@ -9,7 +9,7 @@ from crmmail.i18n import N_
 from crmmail.ops import Verb
 from crmmail.tui.context import MAIN, Context
 
-WRITE, MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
+WRITE, MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM, CUSTOMER = (
     N_("Write"),
     N_("Move"),
     N_("Reading"),  # not "Read": that is the footer's word for marking as read
@@ -18,8 +18,9 @@ WRITE, MOVE, READ, ACT, SELECT, GO, FIND, PROGRAM = (
     N_("Go to"),
     N_("Find"),
     N_("Program"),
+    N_("Account"),
 )
-GROUPS = (ACT, WRITE, SELECT, READ, MOVE, GO, FIND, PROGRAM)
+GROUPS = (ACT, WRITE, CUSTOMER, SELECT, READ, MOVE, GO, FIND, PROGRAM)
 
 
 def always(context: Context) -> bool:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 
 from crmmail.i18n import N_
 from crmmail.ops import Verb
+from crmmail.tui.account_commands import ACCOUNT_LIST, CLASSIFYING, CUSTOMERS
 from crmmail.tui.command import ACT, FIND, GO, GROUPS, MOVE, PROGRAM, READ, SELECT, Command, always, possible
 from crmmail.tui.context import (
+    ACCOUNTS,
     ANYWHERE,
     COMPOSE,
     LIST,
@@ -23,6 +25,7 @@ from crmmail.tui.context import (
     MAIN,
     NOWHERE,
     OUTBOX,
+    PANEL,
     READER,
     SIDEBAR,
     Context,
@@ -31,8 +34,8 @@ from crmmail.tui.mailbox_commands import BOXES, GOING
 from crmmail.tui.writing_commands import ANSWERS, SENDING, WRITING
 
 __all__ = [
-    "ACT", "ANYWHERE", "BY_ID", "COMMANDS", "COMPOSE", "GO", "GROUPS", "LIST", "MAIL", "MAILBOXES", "MAIN", "MOVE",
-    "NOWHERE", "OUTBOX", "READER", "SIDEBAR", "Command", "Context", "always", "keys_table", "possible",
+    "ACCOUNTS", "ACT", "ANYWHERE", "BY_ID", "COMMANDS", "COMPOSE", "GO", "GROUPS", "LIST", "MAIL", "MAILBOXES", "MAIN",
+    "MOVE", "NOWHERE", "OUTBOX", "PANEL", "READER", "SIDEBAR", "Command", "Context", "always", "keys_table", "possible",
 ]  # fmt: skip
 
 
@@ -59,6 +62,7 @@ def _act(verb: Verb, keys: tuple[str, ...], label: str, help: str, short: str, f
 
 
 COMMANDS: tuple[Command, ...] = (
+    *CLASSIFYING,
     *ANSWERS,
     # The seed's order: read, unread, favorite, unfavorite, trash; then recover and delete, which live in the trash.
     _act(Verb.READ, ("I",), N_("Mark as read"), N_("The message counts as read."), N_("Read"), 60),
@@ -105,6 +109,7 @@ COMMANDS: tuple[Command, ...] = (
         N_("Undo"),
         ACT,
         N_("Takes the last act back: any number of times, offline and after a restart too."),
+        panes=MAIN | {ACCOUNTS},
         needs=lambda context: context.undoable,
         footer=50,
         menu=True,
@@ -116,11 +121,13 @@ COMMANDS: tuple[Command, ...] = (
         N_("Redo"),
         ACT,
         N_("Does again what was undone."),
+        panes=MAIN | {ACCOUNTS},
         needs=lambda context: context.redoable,
         menu=True,
         cli="redo",
     ),
     *WRITING,
+    *CUSTOMERS,
     # --- select
     Command(
         "select",
@@ -309,7 +316,7 @@ COMMANDS: tuple[Command, ...] = (
         needs=lambda context: context.selected > 0,
         footer=5,
     ),
-    Command("to_list", ("escape",), N_("Back to the list"), MOVE, short=N_("Back"), panes=frozenset({SIDEBAR})),
+    Command("to_list", ("escape",), N_("Back to the list"), MOVE, short=N_("Back"), panes=frozenset({SIDEBAR, PANEL})),
     # --- program
     Command("actions", (".",), N_("Actions"), PROGRAM, N_("A menu of all that can be done now."), footer=15),
     Command("palette", ("ctrl+p", "ctrl+k"), N_("Find a command"), PROGRAM, panes=ANYWHERE),
@@ -340,6 +347,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("connect_crm", (), N_("Connect a CRM"), PROGRAM, N_("SharpSpring, Tryton, or one that takes a copy.")),
     *SENDING,
     *BOXES,
+    *ACCOUNT_LIST,
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
     Command("language", (), N_("Switch the language"), PROGRAM),
     Command("theme", (), N_("Choose a theme"), PROGRAM),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from crmmail.ops import Verb
 
 LIST, READER, SIDEBAR, OUTBOX, COMPOSE = "list", "reader", "sidebar", "outbox", "compose"
-MAILBOXES = "mailboxes"
+MAILBOXES, PANEL, ACCOUNTS = "mailboxes", "panel", "accounts"
 MAIL = frozenset({LIST, READER})
-MAIN = frozenset({LIST, READER, SIDEBAR})
-ANYWHERE = MAIN | {OUTBOX, MAILBOXES}
+MAIN = frozenset({LIST, READER, SIDEBAR, PANEL})
+ANYWHERE = MAIN | {OUTBOX, MAILBOXES, ACCOUNTS}
 NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
 
 
@@ -45,3 +45,7 @@ class Context:
     draft: bool = False  # the cursor is on a draft that only this computer has
     cleared: bool = False  # the composer's fields were cleared a moment ago
     unsendable: bool = False  # what was sent last may still be brought back
+    account: bool = False  # what is shown belongs to an account
+    candidates: int = 0  # accounts the message to classify may belong to
+    narrowed: bool = False  # the list holds one account's mail only
+    detail: bool = False  # the account's own view is open

@@ -43,8 +43,11 @@ class Finding(MailScreen):
     _find_base: Query = Query()
 
     async def action_search(self) -> None:
-        """Search all folders of the mailbox."""
+        """Search all folders of the mailbox; in an account's own view, its mail."""
         query = self.messages.query_shown
+        if query.account:
+            await self._ask(replace(query, text=""), _("Search this account's mail"))
+            return
         folder = query.folder if query.mailbox == "" else Role.ALL.value
         await self._ask(Query(query.mailbox, folder), _("Search all folders"))
 

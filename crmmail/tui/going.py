@@ -5,13 +5,18 @@ from __future__ import annotations
 from crmmail.i18n import _, language
 from crmmail.model import Phase, Role
 from crmmail.tui import outgoing_lines, words
-from crmmail.tui.commands import READER, SIDEBAR
+from crmmail.tui.account_panel import AccountPanel
+from crmmail.tui.commands import PANEL, READER, SIDEBAR
 from crmmail.tui.keymap import PRESETS, Keymap
 from crmmail.tui.screen_base import WIDE, MailScreen
+
+END = 1_000_000  # lines: beyond every end
 
 
 class Going(MailScreen):
     """Commands that move, and those that concern the program itself."""
+
+    panel: AccountPanel
 
     # --- the cursor: list, folders or text, whichever has the keys
 
@@ -20,7 +25,9 @@ class Going(MailScreen):
             case "reader":
                 self.reader.scroll_lines(by)
             case "sidebar":
-                self.sidebar.move(by)
+                self.step_side(by)
+            case "panel":
+                self.panel.scroll_lines(by)
             case _:
                 self.messages.move(by)
 
@@ -29,13 +36,17 @@ class Going(MailScreen):
             case "reader":
                 self.reader.scroll_lines(direction * max(1, self.reader.size.height - 1))
             case "sidebar":
-                self.sidebar.move(direction * max(1, self.sidebar.size.height - 1))
+                self.step_side(direction * max(1, self.sidebar.size.height - 1))
+            case "panel":
+                self.panel.scroll_lines(direction * max(1, self.panel.size.height - 1))
             case _:
                 self.messages.page(direction)
 
     def _edge(self, *, end: bool) -> None:
         if self.pane == SIDEBAR:
-            self.sidebar.move(len(self.sidebar.lines) if end else -len(self.sidebar.lines))
+            self.step_side(END if end else -END)
+        elif self.pane == PANEL:
+            self.panel.scroll_lines(END if end else -END)
         elif self.pane == READER:
             self.reader.scroll_lines(self.reader.line_count if end else -self.reader.line_count)
         else:
@@ -155,9 +166,10 @@ class Going(MailScreen):
 
     @property
     def _panes(self) -> list[str]:
+        beside = [PANEL] if self.panel.display else []
         if self.arrangement == WIDE:
-            return ["sidebar", "list", "reader"] if self.reader.message else ["sidebar", "list"]
-        return ["sidebar", "reader" if self.reading else "list"]
+            return [SIDEBAR, "list", *([READER] if self.reader.message else []), *beside]
+        return [SIDEBAR, READER if self.reading else "list", *beside]
 
     def _to_pane(self, by: int) -> None:
         panes = self._panes

@@ -27,6 +27,7 @@ PRESETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "page_on": ("space",),
         "refresh": ("$", "f5", "ctrl+r"),
         "top": ("=", "g g", "home"),
+        "account_panel": (", i",),
     },
     "aerc": {
         "select": ("v", "x", "t"),

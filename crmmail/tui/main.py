@@ -1,6 +1,7 @@
-"""The main screen: folders, list, reader; what is shown where, and what follows when the store changes.
+"""The main screen: folders, list, reader, account; what is shown where, and what follows when the store changes.
 
-Below 100 columns one pane at a time, from 100 folders beside the list, from 160 the reader beside both.
+Below 100 columns one pane at a time, from 100 folders beside the list, from 160 the reader beside both. The account's
+panel stands at the right, below 100 columns under the rest; the folders give way to it where all are too many.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from crmmail import ops
 from crmmail.model import Change, Mailbox, Phase, Query, Role, State, Status
 from crmmail.ops import Verb
 from crmmail.tui import words
-from crmmail.tui.commands import LIST, NOWHERE, READER, SIDEBAR, Context
+from crmmail.tui.account_panel import AccountPanel
+from crmmail.tui.commands import ACCOUNTS, LIST, NOWHERE, PANEL, READER, SIDEBAR, Context
+from crmmail.tui.customer_log import CustomerLog
+from crmmail.tui.detail import AccountCard
 from crmmail.tui.finding import Finding
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.message_list import MessageList
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
     from crmmail.store import Store
 
 MIDDLE_FROM, WIDE_FROM = 100, 160  # columns
+ROOMY_FROM = 190  # columns: folders, list, reader and account beside each other
+PANEL_WIDTH, PANEL_HEIGHT, CARD_WIDTH = 38, 11, 40  # cells
 LEAST = (40, 8)  # columns and rows; below, nothing could be shown that a key acts on
 HELD = 0.03  # seconds between two commands; sooner it is a key held down, and what stands around the list may follow
 _VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; the store decides for each in the end
@@ -50,7 +56,7 @@ class Panes(Horizontal):
         return []
 
 
-class MainScreen(Writing, Finding):
+class MainScreen(Writing, Finding, CustomerLog):
     """Folders, list and reader. Commands are `action_<id>` of the mixins by subject."""
 
     AUTO_FOCUS = ""
@@ -69,6 +75,9 @@ class MainScreen(Writing, Finding):
         self.sidebar = Sidebar(store, key=lambda: self.keymap.first("sign_in"), id="sidebar")
         self.sidebar.mark(start.mailbox, start.folder)
         self.reader = Reader(clock=clock, id="reader")
+        self.panel = AccountPanel(clock=clock, id="panel")
+        self.card = AccountCard(id="card")
+        self.has_accounts = store.account_count() > 0
         self.title_line = TitleLine(id="title")
         self.notice = NoticeLine(id="notice")
         self.footer = FooterLine(id="footer")
@@ -88,8 +97,10 @@ class MainScreen(Writing, Finding):
         yield self.title_line
         with self.panes:
             yield self.sidebar
+            yield self.card
             yield self.messages
             yield self.reader
+            yield self.panel
         yield self.too_small
         yield self.notice
         yield self.footer
@@ -99,9 +110,12 @@ class MainScreen(Writing, Finding):
         """The first list is already read; paint everything around it."""
         self.messages.empty = self.empty_text
         self.reader.hints = self.reader_hints
+        self.panel.keys = self.panel_keys
+        self.card.keys = self.card_keys
         self.dress()
         self.refresh_journal()
         self.renew()
+        self.brief()
 
     # --- what is possible
 
@@ -140,6 +154,7 @@ class MainScreen(Writing, Finding):
             sends=self.sends,
             draft=self.pane == LIST and len(targets) == 1 and targets[0] < 0,
             unsendable=self.sent_last is not None,
+            **self.customer_facts(targets),
         )
 
     def _possible_verbs(self, targets: tuple[int, ...]) -> frozenset[Verb]:
@@ -213,6 +228,7 @@ class MainScreen(Writing, Finding):
         if self.reader.message_id in change.messages and (self.reading or self._under_cursor()):
             self.refresh_reader()
         self.tell(change)
+        self.customers_changed(change)
         if not self._late_due:
             self._late_due = True
             if not self._commanding:
@@ -220,7 +236,7 @@ class MainScreen(Writing, Finding):
 
     def _concerns_list(self, change: Change) -> bool:
         query = self.messages.query_shown
-        if query.text or change.messages:
+        if query.text or change.messages or (change.crm and (query.account or self.classifying)):
             return True
         return any(folder == query.folder and query.mailbox in ("", mailbox) for mailbox, folder in change.folders)
 
@@ -248,6 +264,7 @@ class MainScreen(Writing, Finding):
         self.messages.stars = any(box.capabilities.favorites for box in shown)
         colors = {box.id: self.stripe(box) for box in self.boxes.values()}
         self.messages.stripes = colors if len(shown) > 1 else {}
+        self.messages.accounts = self.has_accounts and not query.account and not self.classifying
         self.sidebar.stripes = colors
         self.messages.forget_colors()
 
@@ -264,7 +281,12 @@ class MainScreen(Writing, Finding):
     def go_to_pane(self, pane: str) -> None:
         """Send the keys to a pane. Textual's focus would restyle and repaint the whole screen for it, 30 ms."""
         self.active_pane = pane
-        for name, widget in ((LIST, self.messages), (READER, self.reader), (SIDEBAR, self.sidebar)):
+        for name, widget in (
+            (LIST, self.messages),
+            (READER, self.reader),
+            (SIDEBAR, self.side),
+            (PANEL, self.panel),
+        ):
             widget.activate(name == pane)
         self.renew()
 
@@ -283,13 +305,25 @@ class MainScreen(Writing, Finding):
         self.too_small.display = self.arrangement == TINY
         self.reader.display = self.reading or self.arrangement == WIDE
         self.messages.display = not self.reading or self.arrangement == WIDE
-        self.sidebar.display = self.arrangement != NARROW or self.folders_over
-        self.sidebar.set_class(self.arrangement == NARROW, "-over")
+        self.panel.display = self.panel_shown and self.arrangement != TINY
+        gives = self.arrangement == NARROW or (self.panel.display and width < ROOMY_FROM)
+        for side in (self.sidebar, self.card):
+            side.display = side is self.side and (not gives or self.folders_over)
+            side.set_class(gives, "-over")
+        self.panel.styles.dock = "bottom" if self.arrangement == NARROW else "right"
+        self.panel.styles.width = "100%" if self.arrangement == NARROW else PANEL_WIDTH
+        self.panel.styles.height = PANEL_HEIGHT if self.arrangement == NARROW else "100%"
+
+    @property
+    def side(self) -> Sidebar | AccountCard:
+        """What stands at the left: the folders, or the card of the account that is shown."""
+        return self.card if self.account_shown else self.sidebar
 
     def show_folder(self, mailbox: str, folder: str) -> None:
         """Show a folder; the cursor is where it was left there."""
         before = self.messages.query_shown
-        if self.messages.cursor_id is not None and not before.text:
+        self.account_shown = ""
+        if self.messages.cursor_id is not None and not before.text and not before.account:
             self.remembered[before.mailbox, before.folder] = self.messages.cursor_id
         self.searching = False
         self.messages.show(Query(mailbox, folder), self.remembered.get((mailbox, folder)))
@@ -301,10 +335,14 @@ class MainScreen(Writing, Finding):
         self.go_to_pane(LIST)
         self.notice.say("", "")
         self.renew()
+        self.brief()
 
     @on(Sidebar.Chosen)
     def _chosen(self, event: Sidebar.Chosen) -> None:
-        self.show_folder(event.mailbox, event.folder)
+        if event.folder == ACCOUNTS:
+            self.action_go_accounts()
+        else:
+            self.show_folder(event.mailbox, event.folder)
 
     @on(Sidebar.StatusClicked)
     async def _status_clicked(self, event: Sidebar.StatusClicked) -> None:
@@ -334,4 +372,6 @@ class MainScreen(Writing, Finding):
         self.messages.reload()
         self.messages.forget_colors()
         self.reader.forget_colors()
+        self.panel.lay_out()
+        self.card.lay_out()
         self.renew()

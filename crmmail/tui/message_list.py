@@ -73,7 +73,7 @@ class MessageList(PaintedScroll, can_focus=False):
         self.stars = False
         self.stripes: dict[str, Color] = {}
         self.empty: Callable[[], Iterable[str]] = tuple
-        self._accounts = False
+        self.accounts = False  # whether there is a column for them
         self._strips: dict[tuple[int, str, bool, bool], Strip] = {}
         self._width = 0
         self._following = False
@@ -160,9 +160,7 @@ class MessageList(PaintedScroll, can_focus=False):
     def _repaint_changed(self, top: int, height: int, seen: list[Row], old_index: int) -> None:
         """Only the lines whose row is another than before."""
         now = self.pages.rows(top, top + height)
-        accounts = any(row.account for row in now)
-        if accounts != self._accounts or not now or not seen:
-            self._accounts = accounts
+        if not now or not seen:
             self._forget()
             self.refresh()
             return
@@ -402,7 +400,7 @@ class MessageList(PaintedScroll, can_focus=False):
 
     def _paint(self, row: Row, kind: str, marked: bool, thumb: bool) -> Strip:
         self._width = self.size.width
-        layout = rows.columns(self.size.width - 1, star=self.stars, account=self._accounts)
+        layout = rows.columns(self.size.width - 1, star=self.stars, account=self.accounts)
         date = format.when(row.received_ms, self.clock())
         color = self.stripes.get(row.mailbox)
         stripe = self.ink("", kind) + Style(color=color) if color else None
@@ -431,7 +429,7 @@ class MessageList(PaintedScroll, can_focus=False):
         if row is None or event.x == self.size.width - 1:
             return
         self._width = self.size.width
-        layout = rows.columns(self.size.width - 1, star=self.stars, account=self._accounts)
+        layout = rows.columns(self.size.width - 1, star=self.stars, account=self.accounts)
         self.go(index)
         if event.chain > 1 and event.x >= layout.star_end:
             self.post_message(self.Opened(row.id))

@@ -36,7 +36,7 @@ class Reading(MailScreen):
     def action_open(self) -> None:
         """Read the message under the cursor; in the folders, go there."""
         if self.pane == SIDEBAR:
-            self.sidebar.choose()
+            self.choose_side()
         elif self.messages.cursor_id is not None:
             self.open_message(self.messages.cursor_id)
 
@@ -57,6 +57,7 @@ class Reading(MailScreen):
         self.notice.say("", "")
         self._mark_read(message)
         self.renew()
+        self.brief()
 
     def _show(self, message: int) -> bool:
         found = self.store.message(message)
@@ -89,6 +90,7 @@ class Reading(MailScreen):
         """Back to the list."""
         self.close_reader()
         self.renew()
+        self.brief()
 
     def after_act(self, messages: list[int]) -> None:
         """When the message being read has left the list, the next one is read; with the last the list is back."""
@@ -134,9 +136,12 @@ class Reading(MailScreen):
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_PAUSE, self._rested)
+        if self.answers_at_once:
+            self.brief()
 
     def _rested(self) -> None:
         self.renew()
+        self.brief()
         if self.arrangement == WIDE and not self.reader.active:
             self.preview()
 

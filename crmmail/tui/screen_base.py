@@ -88,6 +88,23 @@ class MailScreen(Keyboard, Screen[None]):
         """The first mailbox in view that needs the user."""
         raise NotImplementedError
 
+    def choose_side(self) -> None:
+        """Enter in what stands at the left."""
+        raise NotImplementedError
+
+    def step_side(self, by: int) -> None:
+        """Down or up in what stands at the left: the folders, or an account's card."""
+        raise NotImplementedError
+
+    def brief(self) -> None:
+        """Let the account's panel follow."""
+        raise NotImplementedError
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether the panel holds the answers to a question about every message: it follows each step of the cursor."""
+        raise NotImplementedError
+
     def close_reader(self) -> None:
         """Back to the list alone."""
         raise NotImplementedError

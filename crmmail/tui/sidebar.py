@@ -14,8 +14,10 @@ from textual.message import Message
 from textual.strip import Strip
 
 from crmmail.i18n import _
-from crmmail.model import Folder, Mailbox, Phase, Role, Status
+from crmmail.model import Folder, Mailbox, Phase, Query, Role, Status
 from crmmail.tui import format, words
+from crmmail.tui.account_commands import CLASSIFY, WAITING
+from crmmail.tui.context import ACCOUNTS
 from crmmail.tui.scroll import PaintedScroll
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Line:
     """One line of the sidebar. `folder` '' where it cannot be chosen."""
 
     text: str
-    kind: str  # unified | mailbox | status | folder | gap
+    kind: str  # unified | accounts | classify | mailbox | status | folder | gap
     mailbox: str = ""
     folder: str = ""
     count: int = 0
@@ -47,12 +49,22 @@ def lines(
     folders: Mapping[str, list[Folder]],
     statuses: Mapping[str, Status],
     key: str,
+    customers: tuple[int, int, int] = (0, 0, 0),
 ) -> list[Line]:
-    """What the sidebar shows, from top to bottom. `key` is the one that signs in."""
+    """What the sidebar shows, from top to bottom. `key` is the one that signs in.
+
+    `customers`: (accounts, messages that wait for our answer, messages to classify); without accounts there are none.
+    """
     out: list[Line] = []
     if len(mailboxes) > 1:
         fresh = sum(found.unread for box in folders.values() for found in box if found.role is Role.INBOX)
-        out += [Line(_("All inboxes"), "unified", "", Role.INBOX.value, fresh), Line("", "gap")]
+        out.append(Line(_("All inboxes"), "unified", "", Role.INBOX.value, fresh))
+    if customers[0]:
+        out.append(Line(_("Accounts"), "accounts", "", ACCOUNTS, customers[0], quiet=True))
+        out.append(Line(_("Waiting for you"), "waiting", "", WAITING, customers[1]))
+        out.append(Line(_("To classify"), "classify", "", CLASSIFY, customers[2]))
+    if out:
+        out.append(Line("", "gap"))
     for box in mailboxes:
         text, tone = words.state(statuses.get(box.id), key)
         out.append(Line(box.name or box.address, "mailbox", box.id))
@@ -111,7 +123,7 @@ class Sidebar(PaintedScroll, can_focus=False):
         boxes = self.store.mailboxes()
         folders = {box.id: self.store.folders(box.id) for box in boxes}
         statuses = self.store.statuses()
-        fresh = lines(boxes, folders, statuses, self.key())
+        fresh = lines(boxes, folders, statuses, self.key(), self._customers())
         if fresh != self.lines:
             before, self.lines = self.lines, fresh
             if len(before) != len(fresh):
@@ -122,6 +134,12 @@ class Sidebar(PaintedScroll, can_focus=False):
                 for index in (at for at, line in enumerate(fresh) if line != before[at]):
                     self.refresh_line(index)
         return any(status.phase is Phase.SIGN_IN for status in statuses.values())
+
+    def _customers(self) -> tuple[int, int, int]:
+        accounts = self.store.account_count()
+        if not accounts:
+            return 0, 0, 0
+        return accounts, self.store.count(Query("", WAITING)), self.store.count(Query("", CLASSIFY))
 
     def mark(self, mailbox: str, folder: str) -> None:
         """The list now shows this folder."""
@@ -157,7 +175,8 @@ class Sidebar(PaintedScroll, can_focus=False):
 
     def neighbour(self, by: int) -> tuple[str, str] | None:
         """The folder `by` places after the one shown; None at the ends."""
-        places = [(self.lines[index].mailbox, self.lines[index].folder) for index in self.choices]
+        lists = (self.lines[index] for index in self.choices if self.lines[index].folder != ACCOUNTS)
+        places = [(line.mailbox, line.folder) for line in lists]
         if self.shown not in places:
             return places[0] if places else None
         at = places.index(self.shown) + by
@@ -201,7 +220,7 @@ class Sidebar(PaintedScroll, can_focus=False):
                     Segment(format.cells(text, width - 4), self.ink("address")),
                 ]
         count = words.number(line.count) if line.count else ""
-        indent = " " * ((1 if line.kind == "unified" else 3) + line.depth * 2)
+        indent = " " * ((3 if line.kind == "folder" else 1) + line.depth * 2)
         name = "fresh" if count and not line.quiet else "folder"
         room = max(width - len(indent) - len(count) - 2, 1)
         return [

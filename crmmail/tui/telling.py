@@ -8,11 +8,13 @@ from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
 from crmmail.model import Change, Folder, Phase, Query, Role, Status
 from crmmail.tui import commands, words
+from crmmail.tui.account_commands import CLASSIFY, EVERYWHERE, INBOX_ONLY, WAITING
 from crmmail.tui.commands import COMMANDS, Command
 from crmmail.tui.keymap import shown
 from crmmail.tui.panels import Entry, FooterLine, PrefixPanel, Title, TitleLine
 from crmmail.tui.screen_base import MailScreen
 
+QUEUES = (CLASSIFY, WAITING)
 # The state that is shown for several mailboxes is the one further down.
 GRAVITY = (
     Phase.HELD,
@@ -97,9 +99,9 @@ class Telling(MailScreen):
         box = self.boxes.get(query.mailbox)
         status = self.statuses.get(query.mailbox) or self._worst_status()
         state, tone = words.state(status, self.keymap.first("sign_in")) if self.boxes else ("", "")
-        name = words.folder(folder) if folder else _("All inboxes") if self.boxes else _("Welcome")
+        name = self._named(query, folder)
         counts = self._counts(folder)
-        if query.text:
+        if query.text and query.text != INBOX_ONLY:
             name = _("“{words}” in {folder}").format(words=query.text, folder=name)
             counts = ngettext("{count} found", "{count} found", self.messages.count).format(
                 count=words.number(self.messages.count)
@@ -112,12 +114,26 @@ class Telling(MailScreen):
         times = [time for name, time in self.renewed.items() if mailbox in ("", name)]
         return _("access renewed {time}").format(time=words.recently(min(times), self.clock())) if times else ""
 
+    def _named(self, query: Query, folder: Folder | None) -> str:
+        """What the list holds."""
+        account = self.store.account(query.account) if query.account else None
+        if query.folder in QUEUES:
+            name = _("To classify") if query.folder == CLASSIFY else _("Waiting for you")
+        elif account is not None and query.folder == EVERYWHERE and not query.mailbox:
+            return account.name
+        else:
+            name = words.folder(folder) if folder else _("All inboxes") if self.boxes else _("Welcome")
+        return f"{name} · {account.name}" if account is not None else name
+
     def _worst_status(self) -> Status | None:
         return max(self.statuses.values(), key=lambda status: GRAVITY.index(status.phase), default=None)
 
     def _counts(self, folder: Folder | None) -> str:
         total = self.messages.count
+        query = self.messages.query_shown
         fresh = folder.unread if folder else sum(line.count for line in self.sidebar.lines if line.kind == "unified")
+        if query.account or query.folder in QUEUES:
+            fresh = 0  # of the folder, not of what is shown
         words_total = ngettext("{count} message", "{count} messages", total).format(count=words.number(total))
         if not fresh:
             return words_total if self.boxes else ""
@@ -151,7 +167,7 @@ class Telling(MailScreen):
                 "",
                 _("{key} quits").format(key=key("quit")),
             )
-        if query.text:
+        if query.text and query.text != INBOX_ONLY:
             return (_("Nothing found"), "", _("{key} leaves the search").format(key=key("leave_search")))
         if status and status.phase is Phase.SIGN_IN:
             return (_("Session expired"), "", status.sentence, _("{key} signs in again").format(key=key("sign_in")))
@@ -159,6 +175,13 @@ class Telling(MailScreen):
             return (_("Your mail is coming in"), "", words.state(status)[0])
         if status and status.phase is Phase.OFFLINE and not status.at:
             return (_("Offline"), "", status.sentence, _("{key} tries again").format(key=key("refresh")))
+        if query.folder == CLASSIFY:
+            return (_("Everything has its account"), "", _("What is uncertain waits here for a key."))
+        if query.folder == WAITING:
+            return (_("Nobody waits for your answer"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
+        if query.account:
+            key_out = key("leave_account") if query.folder == EVERYWHERE else key("filter_account")
+            return (_("No mail with this account"), "", _("{key} goes back").format(key=key_out))
         if query.folder == Role.TRASH.value:
             return (_("The trash is empty"), "", _("{key} goes to the inbox").format(key=key("go_inbox")))
         if query.folder == Role.INBOX.value:

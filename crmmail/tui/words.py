@@ -92,8 +92,19 @@ def done(kind: str, count: int) -> str:
         Verb.RECOVER: ngettext("{count} recovered from trash", "{count} recovered from trash", count),
         Verb.ARCHIVE: ngettext("{count} archived", "{count} archived", count),
         Verb.DELETE: ngettext("{count} deleted permanently", "{count} deleted permanently", count),
+        "save_account": _("account saved"),
+        "save_contact": _("contact saved"),
+        "remove_account": _("account removed"),
+        "remove_contact": _("contact removed"),
+        "merge_accounts": _("accounts merged"),
+        "import": ngettext("{count} imported", "{count} imported", count),
+        "link": ngettext("{count} linked", "{count} linked", count),
+        "never": _("rule “never” set"),
+        "private": ngettext("{count} marked private", "{count} marked private", count),
+        "crm_setting": _("choice of what is logged"),
+        "unlink": ngettext("{count} unlinked", "{count} unlinked", count),
     }
-    words = sentences.get(Verb(kind)) if kind in set(Verb) else None
+    words = sentences.get(kind)
     return (words or ngettext("{count} changed", "{count} changed", count)).format(count=number(count))
 
 

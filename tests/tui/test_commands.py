@@ -10,8 +10,21 @@ import pytest
 from crmmail import i18n
 from crmmail.ops import Verb
 from crmmail.tui import keymap
+from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.boxes import Mailboxes
-from crmmail.tui.commands import BY_ID, COMMANDS, COMPOSE, LIST, MAIN, READER, Context, keys_table, possible
+from crmmail.tui.commands import (
+    ACCOUNTS,
+    BY_ID,
+    COMMANDS,
+    COMPOSE,
+    LIST,
+    MAIN,
+    OUTBOX,
+    READER,
+    Context,
+    keys_table,
+    possible,
+)
 from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.context import MAILBOXES
 from crmmail.tui.keymap import PRESETS, Keymap
@@ -22,9 +35,11 @@ from crmmail.tui.outbox import Outbox
 def test_ids_are_unique_and_every_command_has_its_method():
     assert len(BY_ID) == len(COMMANDS)
     for command in COMMANDS:
-        others = ComposeScreen if COMPOSE in command.panes else Mailboxes if MAILBOXES in command.panes else Outbox
-        screen = MainScreen if command.panes & MAIN else others
-        assert callable(getattr(screen, f"action_{command.id}")), command.id
+        screens = {COMPOSE: ComposeScreen, OUTBOX: Outbox, MAILBOXES: Mailboxes, ACCOUNTS: AccountsScreen}
+        found = [MainScreen] if command.panes & MAIN else []
+        found += [screen for pane, screen in screens.items() if pane in command.panes]
+        for screen in found:
+            assert callable(getattr(screen, f"action_{command.id}")), (command.id, screen)
 
 
 def test_the_default_keys_are_those_promised():
@@ -42,6 +57,8 @@ def test_the_default_keys_are_those_promised():
         "compose_send": "ctrl+j ctrl+enter alt+s f9", "compose_save": "ctrl+s", "compose_close": "escape",
         "compose_cc": "alt+c f3", "compose_bcc": "alt+b f4", "compose_from": "alt+f f2", "compose_attach": "alt+a f5",
         "compose_clear": "alt+x", "compose_editor": "ctrl+g",
+        "go_accounts": "g c", "link_account": "A", "account_panel": "i", "select_account": "* c",
+        "compose_account": "alt+l",
     }  # fmt: skip
     for name, keys in promised.items():
         mine = " ".join(BY_ID[name].keys)

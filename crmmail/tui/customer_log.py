@@ -1,0 +1,100 @@
+"""What a CRM is told, in the user's hand: private in one key, the exact entry to look at, what is logged at all."""
+
+from __future__ import annotations
+
+from crmmail.crm.model import LogStatus, Scope
+from crmmail.i18n import _, ngettext
+from crmmail.tui import account_words, words
+from crmmail.tui.detail import Detail
+
+
+class CustomerLog(Detail):
+    """Commands about logging."""
+
+    def action_private(self) -> None:
+        """Keep these messages out of the CRM; again: they may be logged."""
+        self._private(Scope.MESSAGE)
+
+    def action_private_thread(self) -> None:
+        """Keep the whole conversation out of the CRM; again: it may be logged."""
+        self._private(Scope.THREAD)
+
+    def _private(self, scope: Scope) -> None:
+        targets = self._aimed()
+        if not targets:
+            return
+        wish = not all(self.store.is_private(message) for message in targets)
+        act = self.store.set_private(targets, wish, scope)
+        if act is None:
+            self.hint(_("That is so already."))
+            return
+        count = len(targets)
+        if wish:
+            told = ngettext("{count} message is never logged", "{count} messages are never logged", count)
+        else:
+            told = ngettext("{count} message may be logged again", "{count} messages may be logged again", count)
+        self._decided(targets, told.format(count=words.number(count)))
+
+    def action_log_preview(self) -> None:
+        """Exactly what the CRM is told of this message."""
+        from crmmail.tui.log_screens import LogPreview
+
+        message = self.targets[0]
+        state, entry = self.store.log_preview(message)
+        if state is None:
+            self.hint(_("This message is no longer here."))
+            return
+        links = self.store.links([message])
+        account = self.store.account(links[0].account) if links else None
+        crm = account.crm if account else ""
+
+        def chosen(what: str | None) -> None:
+            if what == "log":
+                self.guarded(lambda: self._log(message))
+            elif what == "private":
+                self.guarded(self.action_private)
+            elif what == "settings":
+                self.guarded(self.action_log_settings)
+
+        self.app.push_screen(LogPreview(state, entry, crm, account.name if account else ""), chosen)
+
+    def _log(self, message: int) -> None:
+        """The user asks for it; where it belongs to several accounts, to which."""
+        if not self.may_write():
+            return
+        links = self.store.links([message])
+        if len(links) < 2:
+            self._log_to(message, "")
+            return
+        from crmmail.tui.dialogs import Picker
+
+        def chosen(at: int | tuple[str, int] | None) -> None:
+            if isinstance(at, int):
+                self.guarded(lambda: self._log_to(message, links[at].account))
+
+        lines = [(link.name, account_words.reason(link)) for link in links]
+        self.app.push_screen(Picker(_("Log it to which account?"), lines), chosen)
+
+    def _log_to(self, message: int, account: str) -> None:
+        states = self.store.log_now([message], account)
+        self.program.drain()
+        self.program.wake()
+        sentence, tone = account_words.log_state(states[0]) if states else (_("Not logged"), words.QUIET)
+        good = bool(states) and states[0].status in (LogStatus.QUEUED, LogStatus.SENDING, LogStatus.LOGGED)
+        self.say(sentence, words.OK if good else tone, *(() if good else ("log_settings",)))
+
+    def action_go_log(self) -> None:
+        """What waits to be told to the CRM, and what was told."""
+        from crmmail.tui.log_queue import LogQueue
+
+        self.app.push_screen(LogQueue(self.store))
+
+    def action_log_settings(self) -> None:
+        """Choose what is logged."""
+        from crmmail.tui.log_screens import LogSettings, Place
+
+        places = [Place(box.name or box.address, mailbox=box.id) for box in self.boxes.values()]
+        account = self.store.account(self.account_id()) if self.account_id() else None
+        if account is not None:
+            places.append(Place(account.name, account=account.id))
+        self.app.push_screen(LogSettings(self.store, places, readonly=self.program.readonly))

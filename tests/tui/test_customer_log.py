@@ -1,0 +1,164 @@
+"""What a CRM is told is in the user's hand: private in one key, the exact entry to look at, nothing until chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from crmmail.crm.model import (
+    CrmCapabilities,
+    CrmPage,
+    LogStatus,
+    RemoteAccount,
+    RemoteContact,
+    Unlogged,
+    Visibility,
+)
+from crmmail.tui.dialogs import Confirm
+from crmmail.tui.log_queue import LogQueue
+from crmmail.tui.log_screens import LogPreview, LogSettings
+from tests.tui.conftest import app_on, connect, fill, inbox, incoming, raw, shown, until
+
+CRM = "sharpspring"
+
+
+@pytest.fixture
+def desk(store):
+    """A mailbox with mail of ACME, an account mirrored from a CRM."""
+    connect(store, "gmail")
+    store.register_crm(CRM, CrmCapabilities(log=True, timeline=True))
+    account = RemoteAccount("77", "ACME Ltda", ("acme.example",))
+    contact = RemoteContact("501", "77", "Ana Souza", ("ana@acme.example",))
+    store.mirror(CRM, CrmPage("1", (account,), (contact,), complete=True))
+    text = "Olá,\n\nsegue a proposta de R$ 1.200.\n"
+    mail = [
+        incoming(number, content=raw(number, f"Proposta {number}", "Ana Souza <ana@acme.example>", text))
+        for number in range(5)
+    ]
+    fill(store, "gmail", mail)
+    while store.rematch_step():
+        pass
+    return store
+
+
+def state(store, message):
+    return store.log_states([message])[message]
+
+
+async def test_nothing_is_logged_until_chosen_and_the_panel_says_so(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        while desk.log_step():
+            pass
+        assert all(state(desk, number).why is Unlogged.NOT_CHOSEN for number in inbox(desk))
+        assert desk.claim_log(CRM) == []
+        await pilot.press("i")
+        await until(pilot, lambda: app.main.panel.briefing)
+        assert "you have not chosen to" in shown(app)
+
+
+async def test_the_preview_shows_every_byte_that_would_leave_and_logs_on_demand(desk):
+    app = app_on(desk)
+    message = inbox(desk)[0]
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        text = shown(app)
+        assert "ACME Ltda (77)" in text
+        assert "501" in text
+        assert "<0@acme.example>" in text
+        assert "(the text is not told)" in text
+        assert "R$ 1.200" not in text
+        assert "Proposta 0" not in text.replace("“Proposta 0”", "")
+        await pilot.press("l")
+        await until(pilot, lambda: state(desk, message).status is LogStatus.QUEUED)
+        await until(pilot, lambda: app.screen is app.main)
+        assert "Will be logged" in shown(app)
+        entry = desk.claim_log(CRM)[0]
+        assert (entry.subject, entry.text, entry.account) == ("", "", "77")
+
+
+async def test_what_is_logged_is_chosen_in_the_settings_after_a_question(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("comma", "s")
+        await until(pilot, lambda: isinstance(app.screen, LogSettings))
+        assert "not chosen: nothing is logged" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LogSettings))
+        assert desk.log_setting(mailbox="gmail").on is None
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: desk.log_setting(mailbox="gmail").on)
+        await until(pilot, lambda: isinstance(app.screen, LogSettings))
+        assert desk.log_setting(mailbox="gmail").visibility is Visibility.METADATA
+        await pilot.press("v", "v")
+        assert desk.log_setting(mailbox="gmail").visibility is Visibility.FULL
+        await pilot.press("f")
+        assert desk.log_setting(mailbox="gmail").attachments
+        assert "and the text, with files" in shown(app)
+        await pilot.press("escape")
+        fill(desk, "gmail", [incoming(-1, content=raw(99, "Pedido", "Ana <ana@acme.example>"))], cursor="2")
+        while desk.log_step():
+            pass
+        entries = desk.claim_log(CRM)
+        assert [entry.subject for entry in entries] == ["Pedido"]
+        assert "this is message 99" in entries[0].text
+
+
+async def test_one_key_keeps_a_message_or_its_conversation_private_and_takes_it_back(desk):
+    app = app_on(desk)
+    message = inbox(desk)[0]
+    async with app.run_test(size=(120, 36)) as pilot:
+        desk.log_now([message])
+        await pilot.press("P")
+        assert desk.is_private(message)
+        assert "1 message is never logged" in shown(app)
+        assert desk.claim_log(CRM) == []
+        await pilot.press("P")
+        assert not desk.is_private(message)
+        await pilot.press("O")
+        assert desk.is_private(message)
+        await pilot.press("z")
+        assert not desk.is_private(message)
+
+
+async def test_what_the_crm_refused_is_said_where_it_is_seen_and_tried_again(desk):
+    from crmmail.crm.model import CrmAck
+    from crmmail.errors import Rejected
+
+    app = app_on(desk)
+    message = inbox(desk)[0]
+    async with app.run_test(size=(120, 36)) as pilot:
+        desk.log_now([message])
+        entry = desk.claim_log(CRM)[0]
+        desk.acknowledge_log(CRM, [CrmAck(entry.key, error=Rejected("The account is locked."))])
+        await pilot.press("i")
+        await until(pilot, lambda: "Not logged: The account is locked." in shown(app))
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        assert "Proposta 0" in shown(app)
+        await pilot.press("r")
+        await until(pilot, lambda: state(desk, message).status is LogStatus.QUEUED)
+        await pilot.press("d")
+        await until(pilot, lambda: state(desk, message).status is LogStatus.NOT_LOGGED)
+
+
+async def test_mail_given_to_another_account_while_it_waited_asks(desk):
+    from crmmail.crm.model import Account
+
+    app = app_on(desk)
+    message = inbox(desk)[0]
+    async with app.run_test(size=(120, 36)) as pilot:
+        desk.log_now([message])
+        other = desk.save_account(Account("", "Lima"))
+        desk.link([message], other.id)
+        assert desk.claim_log(CRM) == []
+        assert state(desk, message).status is LogStatus.ASK
+        await pilot.press("i")
+        await until(pilot, lambda: "You decide" in shown(app))
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        assert "given to another account" in shown(app)
