@@ -146,17 +146,21 @@ def furnish(mailbox: Mailbox, letters: Iterable[Letter]) -> None:
 
 
 def refuse_one(sandbox: Sandbox) -> str:
-    """Refuse every change of one read message that is on the first screen; returns its subject ('' where none is)."""
+    """Refuse every change of one message on the first screen; returns its subject ('' where there is none).
+
+    It is a read one, made so where chance left none there: opening it must not already be refused.
+    """
     mailbox = sandbox.mailbox(GMAIL.email)
     inbox = mailbox.role_place("inbox")
-    newest = [message for message in mailbox.newest_first() if inbox in message.labels][:REFUSED_AMONG]
-    read = [message for message in newest[1:] if "UNREAD" not in message.labels]
-    if not read:
+    newest = [message for message in mailbox.newest_first() if inbox in message.labels][1:REFUSED_AMONG]
+    if not newest:
         return ""
     from crmmail.sandbox.mailbox import header
 
-    sandbox.faults.refuse(GMAIL.email, mailbox.id_of(read[0].key), HOLD)
-    return header(read[0].raw, b"Subject")
+    chosen = next((message for message in newest if "UNREAD" not in message.labels), newest[-1])
+    mailbox.modify(chosen.key, remove=["UNREAD"])
+    sandbox.faults.refuse(GMAIL.email, mailbox.id_of(chosen.key), HOLD)
+    return header(chosen.raw, b"Subject")
 
 
 def _arrive(sandbox: Sandbox, seed: int, seconds: float, ended: threading.Event) -> None:
