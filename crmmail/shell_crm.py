@@ -91,7 +91,12 @@ def run(place: config.Profile, settings: config.Settings, options: argparse.Name
         case "connect":
             return connect(place, settings, options)
         case "disconnect":
-            return {"forgotten": crms.disconnect(place, settings)}
+            from crmmail.shell import opened
+
+            with opened(place, settings) as store:
+                name = crms.disconnect(place, settings)
+                store.unregister_crm(name)
+            return {"forgotten": name}
         case _:
             from crmmail.shell import read
 

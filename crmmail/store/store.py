@@ -278,6 +278,10 @@ class Store(Telling):
             name: self._statuses.get(name) or Status(name, Phase.IDLE, at=heard_ms / 1000) for name, heard_ms in heard
         }
 
+    def said(self, name: str) -> Status | None:
+        """What was last said under this name in this process: a mailbox's, or a CRM's (`crm.` and its short name)."""
+        return self._statuses.get(name)
+
     def say(self, status: Status) -> None:
         """Say what a mailbox's sync is doing."""
         if self._statuses.get(status.mailbox) != status:

@@ -76,6 +76,18 @@ class Telling(MailScreen):
                 ngettext("{count} new message", "{count} new messages", count).format(count=count), words.BUSY
             )
 
+        for name in change.mailboxes:
+            if name.startswith("crm.") and (status := self.store.said(name)) is not None:
+                self._tell_crm(status)
+
+    def _tell_crm(self, status: Status) -> None:
+        """How far the copy of its accounts is, and what it needs the user for. What passes by itself is not said."""
+        if status.phase in (Phase.SIGN_IN, Phase.ERROR, Phase.PAUSED) and status.sentence:
+            self.notice.say(f"{status.sentence} {status.next_step}".strip(), words.WARN)
+        elif status.phase is Phase.FILLING and status.done and self.notice.tone in ("", words.QUIET, words.BUSY):
+            text = _("Copying accounts and contacts from the CRM: {count}").format(count=words.number(status.done))
+            self.notice.say(text, words.BUSY)
+
     def refresh_journal(self) -> None:
         """Whether there is something to undo or redo."""
         acts = self.store.acts(20)
