@@ -33,13 +33,13 @@ async def test_a_crm_that_is_away_for_a_while_is_not_the_users_trouble(gmail: St
 
 
 async def test_the_palette_connects_a_crm(gmail: Store) -> None:
-    from crmmail.config import profile
+    from crmmail.config import MailboxSettings, profile
     from crmmail.tui.connect_crm import ConnectCrmScreen
 
-    app = app_on(gmail)
+    app = app_on(gmail, mailboxes={"gmail": MailboxSettings("gmail", "me@gmail.example")})
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "Inbox" in shown(app))
         app.place = profile().make()
-        await pilot.press("ctrl+p", *"crm", "enter")
+        await pilot.press("ctrl+p", *"connect", "space", *"a", "space", *"crm", "enter")
         await until(pilot, lambda: isinstance(app.screen, ConnectCrmScreen))
         assert "Which CRM do you want to connect?" in shown(app)
