@@ -49,6 +49,17 @@ class Remote(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """A remote whose server says by itself when something happens."""
+
+    def listen(self, news: Callable[[], None]) -> None:
+        """Call `news`, from a thread of its own, whenever the server tells of something in the inbox; until `close`.
+
+        It only makes the next look come sooner: what happened is asked for by `changes`, and looked for without it too.
+        """
+        ...
+
+
 # Sending
 
 

@@ -15,6 +15,7 @@ from crmmail.i18n import _
 from crmmail.model import Ack, Capabilities, Incoming, Page, Wish
 from crmmail.remotes import Known, imap_roles
 from crmmail.remotes.dial import Server
+from crmmail.remotes.imap_idle import Bell
 from crmmail.remotes.imap_index import Index, Spot
 from crmmail.remotes.imap_line import Line
 from crmmail.remotes.imap_round import Layout, Round, layout
@@ -55,6 +56,8 @@ class Imap(ImapSending):
         self.mailbox = mailbox
         self.capabilities = GMAIL if labels else PLAIN
         self._line = Line(server, login)
+        self._login = login
+        self._bell: Bell | None = None
         self._index = Index(index)
         self._labels = labels
         self._clock = clock
@@ -65,7 +68,15 @@ class Imap(ImapSending):
 
     def close(self) -> None:
         """End all connections."""
+        if self._bell is not None:
+            self._bell.stop()
         self._line.close()
+
+    def listen(self, news: Callable[[], None]) -> None:
+        """See `Listener`: a connection of its own that stays in IDLE, where the server has that."""
+        if self._bell is None:
+            self._bell = Bell(self.mailbox, self._line.server, self._login, news)
+            self._bell.start()
 
     def changes(self, cursor: str, known: Known) -> Iterator[Page]:
         """Everything since `cursor`: '' reads all, newest first, headers before bodies."""

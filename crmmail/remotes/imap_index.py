@@ -118,8 +118,8 @@ class Index:
         return dict(rows.fetchall())
 
     def reset(self, epoch: str) -> None:
-        """Everything is read anew."""
-        for table in ("folder", "message", "lost", "note"):
+        """Everything is read anew. Notes of what is under way stay: what was sent stays sent."""
+        for table in ("folder", "message", "lost"):
             self._run(f"DELETE FROM {table}")
         self.write("epoch", epoch)
 
@@ -165,10 +165,11 @@ class Index:
         return found
 
     def places(self, ids: Iterable[str]) -> dict[str, list[Spot]]:
-        """Where these messages lie."""
+        """Where these messages lie: first where they are not about to be expunged."""
         found: dict[str, list[Spot]] = {}
         for chunk in _chunks(list(ids)):
-            query = f"SELECT folder, uid, id, marks FROM message WHERE id IN ({_marks(chunk)}) ORDER BY folder, uid"
+            query = f"SELECT folder, uid, id, marks FROM message WHERE id IN ({_marks(chunk)}) "
+            query += "ORDER BY instr(marks, 'D') = 1, folder, uid"
             for row in self._connection.execute(query, chunk):
                 found.setdefault(row[2], []).append(Spot(*row))
         return found

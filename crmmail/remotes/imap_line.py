@@ -169,7 +169,21 @@ class Line:
                 raise
             return self.folders(again=False)  # a connection that had been idle for long was gone already
 
+    def _leave(self) -> None:
+        """Servers answer STATUS of the folder one is in with what it was when one last looked (RFC 9051 §6.3.11)."""
+        if self._selected is None or self._client is None:
+            return
+        self._selected = None
+        if self.offers("UNSELECT"):
+            self._told("UNSELECT")
+            self._client.wire.state = "AUTH"
+        else:  # a SELECT that fails leaves no folder selected
+            with contextlib.suppress(Rejected):
+                self._told("EXAMINE", '"crmmail leaves"')
+            self._client.wire.state = "AUTH"
+
     def _folders(self) -> list[Listed]:
+        self._leave()
         wanted = [*STATUS, *(["HIGHESTMODSEQ"] if self.counts_changes else [])]
         items = " ".join(wanted)
         extended = self.offers("LIST-EXTENDED") and self.offers("LIST-STATUS")

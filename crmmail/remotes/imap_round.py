@@ -175,7 +175,6 @@ class Round:
 
     def _compare(self, one: Listed, seen: Seen) -> None:
         """What changed in a folder that was read before."""
-        self.changed = True
         selected = self._line.select(one.name, seen)
         if selected.validity != seen.validity:
             self._index.drop(one.name)
@@ -183,12 +182,11 @@ class Round:
             return
         have = self._index.uids(one.name)
         told, there, whole = self._heard(selected, seen, have)
-        if there is not None:
-            self._index.take(one.name, [uid for uid in have if uid not in there])
-        else:
-            self._index.take(one.name, list(selected.vanished))
+        gone = list(selected.vanished) if there is None else [uid for uid in have if uid not in there]
+        self._index.take(one.name, gone)
         back = self._remark(one.name, have, told)
         new = [*back, *(uid for uid in (told if there is None else there) if uid not in have)]
+        self.changed = self.changed or bool(gone or new or self._changed)
         self._todo[one.name] = deque(sorted(new, reverse=True))
         self._starts[one.name] = selected
         compared = self._clock() if whole else seen.compared
@@ -217,7 +215,7 @@ class Round:
     ) -> tuple[dict[int, Told], set[int] | None, bool]:
         """As `_heard`, from a server that counts changes."""
         if selected.resynced and not self._place.labels:
-            return selected.changed, None, False
+            return selected.changed, self._all_if_odd(selected, seen, have), False
         told: dict[int, Told] = {}
         if seen.modseq != selected.modseq:
             told = self._line.fetch("1:*", self._place.items, since=seen.modseq)
@@ -226,6 +224,16 @@ class Round:
             told |= self._line.fetch(f"{self._newest(have)}:*", self._place.items)
         there = None if selected.resynced else self._all_unless(selected, have, told)
         return told, there, whole
+
+    def _all_if_odd(self, selected: Selected, seen: Seen, have: Mapping[int, str]) -> set[int] | None:
+        """All UIDs there are, where what the server told does not add up; None where it does.
+
+        A server put back from a backup may keep its UIDVALIDITY and say that nothing changed.
+        """
+        left = len(have) - sum(uid in have for uid in selected.vanished)
+        gained = [uid for uid in selected.changed if uid not in have]
+        came = selected.next <= seen.next or any(uid >= seen.next for uid in gained)
+        return None if left + len(gained) == selected.exists and came else set(self._line.search("ALL"))
 
     def _all_unless(self, selected: Selected, have: Mapping[int, str], told: Mapping[int, Told]) -> set[int] | None:
         """All UIDs there are; None when the number of messages says that none is gone."""
@@ -348,7 +356,8 @@ class Round:
         stay = self._really_there([spot for one in places.values() for spot in one], name)
         taken: set[str] = {spot.id for spot in stay}
         spots = []
-        for one in sorted(told, key=lambda item: item.uid):
+        # What is about to be expunged is no message any more: it takes no id from one that stays.
+        for one in sorted(told, key=lambda item: (imap_text.is_deleted(item.marks or ""), item.uid)):
             identifier = ids[one.uid]
             if identifier in taken:
                 identifier = imap_text.copy_of(identifier, name, self._starts[name].validity, one.uid)
@@ -366,6 +375,11 @@ class Round:
             alive = {uid for uid, one in held.items() if not imap_text.is_deleted(one.marks or "")}
             gone = [spot.uid for spot in mine if spot.uid not in held]
             self._index.take(folder, gone)
+            self._index.put(
+                replace(spot, marks=held[spot.uid].marks or "")
+                for spot in mine
+                if spot.uid in held and spot.uid not in alive
+            )
             there += [spot for spot in mine if spot.uid in alive]
         self._line.select(name)
         return there

@@ -22,6 +22,7 @@ from crmmail.remotes.outbound import WHOLE_LIMIT, check_size, parted, token_of
 from crmmail.remotes.submit import AT_THE_DOOR, Submission
 
 PENDING, SUBMITTED = "$SubmitPending", "$Submitted"
+UNSENT = "-"  # our note that it has not gone out, whatever the keywords say
 ASK_SIZE_ABOVE = 5_000_000  # bytes; smaller ones every server takes
 TOKENS_LOOKED_AT = 200
 
@@ -166,7 +167,7 @@ class ImapSending:
             return None
         token = token_of((told.body or b"") + b"\r\n")
         noted = self._index.note(f"send {token}") if token else ""
-        return _Draft(uid, token, noted or told.keywords)
+        return _Draft(uid, token, "" if noted == UNSENT else noted or told.keywords)
 
     def _replaced(self, uid: int) -> bool:
         """Whether a draft came after ours, which is gone: then somebody changed it, and did not just remove it."""
@@ -191,7 +192,7 @@ class ImapSending:
 
     def _mark(self, draft: _Draft, state: str) -> None:
         """How far the sending of a draft got: on the server where it keeps keywords, and here."""
-        self._index.write(f"send {draft.token}", state)
+        self._index.write(f"send {draft.token}", state or UNSENT)
         self._index.settle()
         self._drafts()
         for keyword in (PENDING, SUBMITTED):
@@ -222,7 +223,10 @@ class ImapSending:
         try:
             submission.send(mime, begins)
         except RemoteError as error:
-            if begun and not isinstance(error, Offline):
+            if not begun:
+                self._index.write(f"send {draft.token}", UNSENT)
+                self._index.settle()
+            elif not isinstance(error, Offline):
                 self._mark(draft, "")  # a clear no: it is a draft again
             raise
         return self._sent(draft, mime)
@@ -263,7 +267,7 @@ class ImapSending:
             name = self._drafts_name()
             sent = self._own_folder("sent", "Sent")
             self._line.select(name)
-            self._line.store([draft.uid], "-FLAGS", rf"\Draft {SUBMITTED}")
+            self._line.store([draft.uid], "-FLAGS", r"\Draft")
             if self._line.offers("MOVE"):
                 self._line.move([draft.uid], sent)
             else:

@@ -49,7 +49,8 @@ class Wishes:
         lost: list[Wish] = []
         tasks: dict[str, list[_Task]] = {}
         for wish in wishes:
-            if spots := places.get(wish.remote_id):
+            spots = [spot for spot in places.get(wish.remote_id, ()) if not imap_text.is_deleted(spot.marks)]
+            if spots:
                 tasks.setdefault(spots[0].folder, []).append(_Task(wish, spots[0]))
             else:
                 lost.append(wish)
@@ -82,7 +83,7 @@ class Wishes:
             seen = known.get(one.name)
             if seen is not None and seen.next == one.status.get("UIDNEXT"):
                 continue
-            selected = self._line.select(one.name)
+            selected = self._line.select(one.name, fresh=True)
             first = seen.next if seen is not None and seen.validity == selected.validity else 1
             there = [uid for uid in self._line.search("UID", f"{max(first, 1)}:*") if uid >= first]
             for start in range(0, len(there), AT_ONCE):
@@ -98,13 +99,19 @@ class Wishes:
     def _in(self, folder: str, tasks: Sequence[_Task], lost: list[Wish]) -> Iterator[Ack]:
         """The wishes for messages of one folder; who is not there is added to `lost`."""
         seen = self._index.folders().get(folder)
-        selected = self._line.at(folder, seen.validity) if seen else self._line.select(folder)
+        selected = self._line.select(folder, fresh=True)
+        if seen is not None:
+            self._line.at(folder, seen.validity)
         held = self._line.fetch([task.spot.uid for task in tasks], self._place.items)
         there = []
         for task in tasks:
             told = held.get(task.spot.uid)
             if told is None or told.marks is None:
                 self._index.take(folder, [task.spot.uid])
+                lost.append(task.wish)
+            elif imap_text.is_deleted(told.marks):
+                self._index.put([replace(task.spot, marks=told.marks)])
+                self._index.lose([task.spot.id])
                 lost.append(task.wish)
             else:
                 there.append(_Task(task.wish, replace(task.spot, marks=told.marks)))
@@ -241,6 +248,8 @@ class Wishes:
         self._index.take(folder, uids)
         acks = []
         seen = self._index.folders().get(target)
+        # A copy an earlier attempt made may have been taken for a message of its own meanwhile.
+        self._index.lose(spot.id for spot in self._index.spots(target, copied.uids.values()).values())
         for task in tasks:
             spot = replace(task.spot, folder=target, uid=copied.uids.get(task.spot.uid, 0))
             if self._place.labels:
@@ -258,14 +267,15 @@ class Wishes:
     def _copied(self, folder: str, validity: int, target: str, tasks: Sequence[_Task]) -> Copied:
         """Copy, mark, remove. What is to be copied is noted before: the answer may be lost, and a second copy made."""
         made: dict[int, int] = {}
-        at = self._line.select(target)
+        at = self._line.select(target, fresh=True)
         for task in tasks:
             key = f"copy {validity} {task.spot.uid} {folder}"
-            if noted := self._index.note(key):
-                begun = json.loads(noted)
-                if begun["target"] == target and (copy := self._copy_since(target, begun["next"], task)):
-                    made[task.spot.uid] = copy
-            self._index.write(key, json.dumps({"target": target, "next": at.next}))
+            noted = self._index.note(key)
+            begun = json.loads(noted) if noted else {}
+            if begun.get("target") != target:
+                self._index.write(key, json.dumps({"target": target, "next": at.next}))
+            elif copy := self._copy_since(target, begun["next"], task):
+                made[task.spot.uid] = copy
         self._index.settle()
         self._line.select(folder)
         left = [task.spot.uid for task in tasks if task.spot.uid not in made]

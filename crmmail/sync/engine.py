@@ -243,6 +243,8 @@ class _Worker(threading.Thread):
             self._sync = None
         if self._sync is None:
             self._remote = self._connect(self._mailbox)
+            if (listen := getattr(self._remote, "listen", None)) is not None:
+                listen(self._signal.set)  # `remotes.Listener`: the server rings when there is something to ask for
             pace = self._terms(self._mailbox.id).pace
             sync = RemoteSync(self._store, self._remote, self._clock, timer=self._timer, pace=pace, hold=hold)
             while self._early:

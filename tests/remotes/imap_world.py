@@ -188,6 +188,8 @@ class Side:
         found = {}
         for name in self.world.admin.names():
             for one in self.world.admin.fetch(name, "BODY.PEEK[]"):
+                if imap_text.is_deleted(one["marks"]):
+                    continue  # only waiting to be expunged
                 key = _number(one["body"])
                 labels = {"UNREAD"} if "S" not in one["marks"] else set()
                 labels |= {"DRAFT"} if name == "Drafts" else set()
