@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,21 +144,30 @@ class Imap(ImapSending):
         if seen is None:
             return
         self._line.at(folder, seen.validity)
-        sizes = {uid: one.size for uid, one in self._line.fetch([spot.uid for spot in spots], "RFC822.SIZE").items()}
+        items = "RFC822.SIZE X-GM-THRID" if self._place is not None and self._place.labels else "RFC822.SIZE"
+        told = self._line.fetch([spot.uid for spot in spots], items)
+        sizes = {uid: one.size for uid, one in told.items()}
+        threads = {spot.id: told[spot.uid].gmail_thread for spot in spots if spot.uid in told}
+        for incoming in self._raws(folder, seen.validity, spots, sizes):
+            thread = threads.get(incoming.remote_id, 0)
+            yield replace(incoming, remote_thread=format(thread, "x")) if thread else incoming
+
+    def _raws(self, folder: str, validity: int, spots: Sequence[Spot], sizes: Mapping[int, int]) -> Iterator[Incoming]:
+        """Small messages several at a time, large ones by themselves."""
         small: list[Spot] = []
         held = 0
         for spot in spots:
             size = sizes.get(spot.uid, -1)
             if 0 <= size <= PIECE_BYTES:
                 if small and held + size > AT_ONCE_BYTES:
-                    yield from self._whole(folder, seen.validity, small, held)
+                    yield from self._whole(folder, validity, small, held)
                     small, held = [], 0
                 small.append(spot)
                 held += size
-        yield from self._whole(folder, seen.validity, small, held)
+        yield from self._whole(folder, validity, small, held)
         for spot in spots:
             if PIECE_BYTES < sizes.get(spot.uid, -1) <= LARGEST_BYTES:
-                raw = self._in_pieces(folder, seen.validity, spot.uid)
+                raw = self._in_pieces(folder, validity, spot.uid)
                 if raw:
                     yield Incoming(spot.id, None, 0, raw=raw, size=len(raw))
 

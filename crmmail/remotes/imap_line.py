@@ -274,7 +274,8 @@ class Line:
 
     def store(self, uids: Iterable[int], change: str, flags: str) -> None:
         """Set or clear flags (+FLAGS, -FLAGS) or Gmail's labels."""
-        self._by_uid("STORE", imap_text.uid_set(uids), f"{change}.SILENT", f"({flags})")
+        silent = "" if "X-GM" in change else ".SILENT"  # Google describes none for labels
+        self._by_uid("STORE", imap_text.uid_set(uids), change + silent, f"({flags})")
 
     def move(self, uids: Iterable[int], target: str) -> Copied:
         """MOVE. Raises Rejected when the server does not do it."""

@@ -278,7 +278,8 @@ def statuses(data: Iterable[Piece | None]) -> dict[str, dict[str, int]]:
         wire = _wire_name(name)
         if wire is not None and isinstance(values, tuple):
             pairs = zip(values[::2], values[1::2], strict=False)
-            found[wire] = {_atom(key).decode("ascii", "replace").upper(): int(value) for key, value in pairs}
+            numbers = {_atom(key).decode("ascii", "replace").upper(): value for key, value in pairs}
+            found[wire] = {key: value for key, value in numbers.items() if isinstance(value, int)}
     return found
 
 
