@@ -123,8 +123,8 @@ class TitleLine(Painted):
         title = self.title
         button = f" {_('Actions')} {title.key} ▾ "
         room = width - format.width(button) - 2
-        state: list[Span] = [("● ", title.tone, ""), (title.state, "counts", "")] if title.state else []
-        right: list[Span] = [*state, ("  ", "counts", ""), (button, "button", "actions")]
+        state: list[Span] = [("● ", title.tone, ""), (title.state + "  ", "counts", "")] if title.state else []
+        right: list[Span] = [*state, (button, "button", "actions")]
         folder = format.cut(format.clean(title.folder), max(room // 2, 8))
         left: list[Span] = [(f" {folder} ", "folder", "folders")]
         for text, part in ((title.mailbox, "mailbox"), (title.counts, "counts")):
@@ -133,7 +133,7 @@ class TitleLine(Painted):
                 left.append((f" {text} ", part, ""))
         spent = sum(format.width(span[0]) for span in (*left, *right))
         if title.session and state and spent + format.width(title.session) + 4 <= width:
-            right.insert(2, (f" · {title.session}", "mailbox", ""))
+            right[1:2] = [(f"{title.state} · {title.session}  ", "counts", "")]
         line = fill(left, right, width)
         return [line if len(line) > len(left) else fill(left, right[-1:], width)]
 

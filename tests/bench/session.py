@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.bench.emulator import Terminal, encode_keys
 
+PAUSE_MS, LONGEST_MS = 12, 400  # what counts as a pause of the program; how long to wait for one
 _QUERY = re.compile(
     rb"\x1b\[(?P<da>0?c)|\x1b\[>(?P<da2>0?c)|\x1b\[(?P<dsr>[56]n)|\x1b\[\?(?P<rqm>\d+)\$p"
     rb"|\x1b\](?P<osc>1[01]);\?(?:\x07|\x1b\\)|\x1b\[>(?P<xtv>0?q)|\x1b\[(?P<win>1[48]t)"
@@ -200,32 +201,42 @@ class Session:
         return now
 
     def wait(self, t0: int, cond, timeout_s: float, quiet_ms: float) -> dict:
-        """Feed output until cond(term) holds and then until `quiet_ms` of silence."""
+        """Feed output until cond(term) holds and then until `quiet_ms` of silence.
+
+        The emulator looks when the program pauses: reading along, it would take a core from what is being measured.
+        What counts are the stamps, and those are taken by the reader as the chunks come.
+        """
         deadline = time.monotonic_ns() + int(timeout_s * 1e9)
         first = match = last = None
         nbytes = 0
         matched = cond is None
+        waiting: list[tuple[int, bytes]] = []
         last_seen = time.monotonic_ns()
         while True:
             now = time.monotonic_ns()
             if now > deadline:
                 break
-            if self.eof:
+            if self.eof and not waiting:
                 if cond == "exit":
                     match, matched = self.exit_ns, True
                 break
-            if matched and now - last_seen > quiet_ms * 1e6:
+            if matched and not waiting and now - last_seen > quiet_ms * 1e6:
                 break
-            chunks = self._poll(min((deadline - now) / 1e9, quiet_ms / 1e3 if matched else 0.25))
+            patience = PAUSE_MS / 1e3 if waiting else quiet_ms / 1e3 if matched else 0.25
+            chunks = self._poll(min((deadline - now) / 1e9, patience))
+            waiting += chunks
             if chunks:
                 last_seen = time.monotonic_ns()
-            for ns, data in chunks:
+                if last_seen - waiting[0][0] < LONGEST_MS * 1e6:
+                    continue
+            for ns, data in waiting:
                 first = first or ns
                 last = ns
                 nbytes += len(data)
                 self.term.feed(data)
                 if not matched and cond != "exit" and cond(self.term):
                     matched, match = True, ns
+            waiting = []
         if cond is None:
             match = last
 

@@ -197,7 +197,7 @@ def test_a_colour_is_chosen_and_worn(office, place) -> None:
         await until(pilot, lambda: not isinstance(app.screen, Mailboxes))
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: isinstance(app.screen, Mailboxes))
-        assert app.main.sidebar.stripes["work"] == "#22c55e"
+        assert app.main.sidebar.stripes["work"].triplet.hex == "#22c55e"
 
     play(office, place, act)
     assert config.load(place).mailboxes["work"].color == "#22c55e"
