@@ -196,3 +196,14 @@ def differ(connection: sqlite3.Connection, wanted: Mapping[Key, str | None]) -> 
     """Whether writing these would change anything."""
     before = _contents(connection, wanted)
     return any(before.get(key) != content for key, content in wanted.items())
+
+
+def finish(connection: sqlite3.Connection, act: int, count: int) -> None:
+    """An act that was written in several goes is whole: it can be undone, and says how much it changed."""
+    kind, created_ms, subject = connection.execute(
+        "SELECT kind, created_ms, subject FROM act WHERE id = ?", (act,)
+    ).fetchone()
+    connection.execute(
+        "UPDATE act SET state = 'done', count = ?, hash = ? WHERE id = ?",
+        (count, journal.act_seal(kind, count, created_ms, subject), act),
+    )
