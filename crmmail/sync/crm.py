@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from crmmail.crm.model import CrmAck, CrmCapabilities, CrmOp, CrmPage
+from crmmail.crm.model import Account, CrmAck, CrmCapabilities, CrmOp, CrmPage, TimelineEntry
 from crmmail.errors import Rejected, StoreError, Transient
 from crmmail.faultpoint import fault
 from crmmail.i18n import _, ngettext
@@ -47,6 +48,8 @@ class CrmStore(Protocol):
     def acknowledge_log(self, crm: str, acks: Sequence[CrmAck]) -> None: ...
     def release_log(self, crm: str) -> None: ...
     def log_waiting(self, crm: str) -> tuple[int, float]: ...
+    def account(self, uid: str) -> Account | None: ...
+    def keep_timeline(self, account: str, entries: Iterable[TimelineEntry]) -> None: ...
     def say(self, status: Status) -> None: ...
 
 
@@ -119,6 +122,7 @@ class CrmSync:
         self._pull_at = 0.0  # on `timer`
         self._held_until = 0.0
         self._heard_at = 0.0
+        self._timelines: deque[str] = deque()  # accounts somebody looks at
 
     @property
     def crm(self) -> str:
@@ -135,6 +139,11 @@ class CrmSync:
         """Ask the CRM for news at the next step, whatever the pace says."""
         self._pull_at = 0.0
 
+    def want_timeline(self, account: str) -> None:
+        """Read what the CRM tells of this account (our id), before anything else."""
+        if account not in self._timelines:
+            self._timelines.append(account)
+
     # The thread
 
     def step(self) -> CrmOutcome:
@@ -148,6 +157,7 @@ class CrmSync:
                 self._store.register_crm(self._crm.name, self._crm.capabilities)
                 self._store.release_log(self._crm.name)
                 self._begun = True
+            self._read_timelines()
             self._push(work)
             if self._timer() >= self._pull_at:
                 self._pull(work)
@@ -156,6 +166,17 @@ class CrmSync:
             return self._settle(work)
         except Exception as error:  # noqa: BLE001 - the edge of a round, as in RemoteSync
             return self._trouble(error, work)
+
+    def _read_timelines(self) -> None:
+        """What the team wrote in the CRM on the accounts that are looked at."""
+        while self._timelines and self._crm.capabilities.timeline:
+            account = self._store.account(self._timelines[0])
+            if account is not None and account.crm == self._crm.name and account.remote_id:
+                try:
+                    self._store.keep_timeline(account.id, self._crm.timeline(account.remote_id))
+                except Rejected as refused:
+                    log.info("%s: a timeline was refused (%s)", self._crm.name, refused.reason)
+            self._timelines.popleft()
 
     def _push(self, work: _Round) -> None:
         """Tell the CRM what waits, in order. Raises what concerns all of it; what was answered is kept."""

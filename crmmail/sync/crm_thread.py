@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from crmmail.model import Phase, Status
+from crmmail.model import Change, Phase, Status
 from crmmail.sync.crm import POLL_SECONDS, CrmOutcome, CrmStore, CrmSync, status_name
 from crmmail.sync.decide import decide
 from crmmail.sync.step import note
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from crmmail.remotes.crm import Crm
 
 ConnectCrm = Callable[[], "Crm"]
+
+
+class Heard(CrmStore, Protocol):
+    """The store as the thread knows it: it also hears of what others write."""
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]: ...
+
 
 log = logging.getLogger("crmmail.sync")
 
@@ -36,7 +43,7 @@ class CrmWorker(threading.Thread):
 
     def __init__(
         self,
-        store: CrmStore,
+        store: Heard,
         name: str,
         connect: ConnectCrm,
         clock: Callable[[], float] = time.time,
@@ -57,8 +64,23 @@ class CrmWorker(threading.Thread):
         self._remote: Crm | None = None
         self._sync: CrmSync | None = None
         self._failures = 0
+        self._early: list[str] = []  # timelines wanted before there is a connection
+        self._forget = store.subscribe(self._heard)
 
     # From any thread
+
+    def _heard(self, change: Change) -> None:
+        """Mail arrived or was bound, or the user chose something: perhaps there is something to log."""
+        if threading.current_thread() is not self and (change.arrived or change.messages or change.crm):
+            self._signal.set()
+
+    def want_timeline(self, account: str) -> None:
+        """Read what the CRM tells of this account (our id) now."""
+        if self._sync is not None:
+            self._sync.want_timeline(account)
+        else:
+            self._early.append(account)
+        self._signal.set()
 
     def nudge(self, *, look: bool = False) -> None:
         """Something waits to be logged; `look`: ask the CRM for news as well."""
@@ -81,6 +103,7 @@ class CrmWorker(threading.Thread):
     def end(self) -> None:
         """End the connection; a waiting call wakes."""
         self._ending = True
+        self._forget()
         if self._sync is not None:
             self._sync.interrupt()
         self._signal.set()
@@ -116,6 +139,8 @@ class CrmWorker(threading.Thread):
         if self._sync is None:
             self._remote = self._connect()
             self._sync = CrmSync(self._store, self._remote, self._clock, timer=self._timer, poll=self._poll)
+            while self._early:
+                self._sync.want_timeline(self._early.pop(0))
         if self._paused or self._ending:
             self._sync.interrupt()
         return self._sync

@@ -85,6 +85,11 @@ class Engine:
             self._crm = CrmWorker(self._store, link.name, link.connect, self._clock, self._timer, link.poll)
             self._crm.start()
 
+    def want_timeline(self, account: str) -> None:
+        """Read what the CRM tells of this account now; the store's change tells when it is here."""
+        if self._crm is not None:
+            self._crm.want_timeline(account)
+
     def wake_crm(self, *, look: bool = False) -> None:
         """Something waits to be logged; `look`: ask the CRM for news as well."""
         if self._crm is not None:

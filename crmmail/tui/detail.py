@@ -230,6 +230,7 @@ class Detail(Linking):
             account = self.store.account(name)
             if account is not None:
                 self.app.push_screen(Timeline(self.store, account, clock=self.clock), self._from_timeline)
+                self.program.want_timeline(account.id)
 
         self._with_account(show)
 

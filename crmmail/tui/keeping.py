@@ -15,6 +15,7 @@ from crmmail import config
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.model import Mailbox, Role
+from crmmail.tui import words
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -43,6 +44,7 @@ class Engine(Protocol):
     def resume(self, mailbox_id: str | None = None) -> None: ...
     def scope_wanted(self, mailbox_id: str) -> str: ...
     def use_crm(self, link: CrmLink | None) -> None: ...
+    def want_timeline(self, account: str) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -141,6 +143,11 @@ class Keeping(Base):
         screen = ConnectCrmScreen(ProfileCrmGuide(place, self.settings), self.settings.crm.kind)
         self.push_screen(screen, self._crm_connected)
 
+    def want_timeline(self, account: str) -> None:
+        """Somebody looks at an account's timeline: have the CRM asked what it knows."""
+        if self.engine is not None:
+            self.engine.want_timeline(account)
+
     def _crm_connected(self, done: CrmConnected | None) -> None:
         """Its keys stand: the engine works with it from now on."""
         if done is None or self.place is None:
@@ -149,7 +156,8 @@ class Keeping(Base):
 
         if self.engine is not None:
             self.engine.use_crm(crms.link(self.place, self.settings, self.store))
-        self.main.say(_("{name} is connected as {who}").format(name=done.name, who=done.who))
+        told = _("{name} is connected as {who}").format(name=done.name, who=done.who)
+        self.main.say(told, words.BUSY)  # which how far the copy is may follow
 
     # changing
 

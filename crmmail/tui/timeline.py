@@ -17,6 +17,7 @@ from textual.widgets import Static
 from crmmail.crm.model import Account, TimelineEntry
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
+from crmmail.model import Change
 from crmmail.tui import format
 from crmmail.tui.dialogs import MOVES, Dialog
 from crmmail.tui.scroll import PaintedScroll
@@ -114,8 +115,17 @@ class Timeline(Dialog[int]):
             yield Static(Content(f"Enter {_('open')} · ↑↓ · Esc {_('close')}"), id="hint")
 
     def ready(self) -> None:
-        """Read it in a thread: an account may have thousands of messages."""
+        """What is here at once; the CRM is asked for what the team wrote there."""
         self.entries.focus()
+        self.read()
+
+    def publish(self, change: Change) -> None:
+        """The CRM told something of this account, or mail of it moved."""
+        if self.account.id in change.accounts:
+            self.read()
+
+    def read(self) -> None:
+        """Read it in a thread: an account may have thousands of messages."""
 
         def work() -> None:
             try:

@@ -88,6 +88,10 @@ class CrmWorld:
         """Every entry there is, in the order they were made, as another client reads them."""
         raise NotImplementedError
 
+    def entries_on(self, account: str) -> list[str]:
+        """The texts on one account; on all of them for ''."""
+        return [text for one, text in self.entries() if account in ("", one)]
+
     def fault(self, kind: str, **options: Any) -> Fault:
         """Something goes wrong with the calls that `asks` (a word in their body) picks."""
         raise NotImplementedError
@@ -155,7 +159,7 @@ class SharpSpringWorld(CrmWorld):
     def entries(self) -> list[Entry]:
         keys = {"X-Account-Id": self.company.account_id, "Authorization": f"Bearer {self.company.secret_key}"}
         found: list[tuple[int, Entry]] = []
-        for account in self.company.tables.accounts:
+        for account in {int(note.get("whatID") or 0) for note in self.company.tables.notes.values()}:
             body = {"method": "getAccountNotes", "params": {"id": account}, "id": 1}
             url = f"{self.sandbox.http_url}{sharpspring.PATH}"
             notes = httpx.post(url, json=body, headers=keys, trust_env=False).json()["result"]

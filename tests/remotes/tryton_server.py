@@ -154,6 +154,29 @@ def running() -> Iterator[Server]:
             server.stop()
 
 
+def crowd(server: Server, relation: int, accounts: int, contacts: int) -> None:
+    """Fill the running database with companies and their people, past the server: by RPC it would take a minute."""
+    with contextlib.closing(sqlite3.connect(server.directory / f"{DATABASE}.sqlite", timeout=20)) as database:
+        base = database.execute("SELECT coalesce(max(id), 0) FROM party_party").fetchone()[0] + 1
+        persons = base + accounts
+        now = "2026-01-05 10:00:00.000000"
+        parties = [(base + n, f"Empresa {n}", f"E{n}") for n in range(accounts)]
+        parties += [(persons + n, f"Pessoa {n}", f"P{n}") for n in range(contacts)]
+        party = "INSERT INTO party_party(id, name, code, active, create_date, create_uid) VALUES (?, ?, ?, 1, ?, 0)"
+        database.executemany(party, [(*row, now) for row in parties])
+        sites = [(base + n, "website", f"https://empresa{n}.example") for n in range(accounts)]
+        mails = [(persons + n, "email", f"pessoa{n}@empresa{n % accounts}.example") for n in range(contacts)]
+        way = (
+            "INSERT INTO party_contact_mechanism(party, type, value, value_compact, active, create_date, create_uid) "
+            "VALUES (?, ?, ?, ?, 1, ?, 0)"
+        )
+        database.executemany(way, [(*row, row[2], now) for row in (*sites, *mails)])
+        bonds = [(persons + n, base + n % accounts, relation, now) for n in range(contacts)]
+        bond = 'INSERT INTO party_relation(from_, "to", type, create_date, create_uid) VALUES (?, ?, ?, ?, 0)'
+        database.executemany(bond, bonds)
+        database.commit()
+
+
 class Colleague:
     """Another client of the same database: raw JSON-RPC, nothing of ours."""
 

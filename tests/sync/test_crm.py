@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from crmmail.crm.model import (
+    Account,
     CrmAck,
     CrmCapabilities,
     CrmOp,
@@ -40,6 +41,8 @@ class Desk:
     said: list[Status] = field(default_factory=list)
     broken: Exception | None = None
     registered: object = None
+    timelines: dict[str, list[str]] = field(default_factory=dict)
+    callback: Callable[[Change], None] = lambda _change: None
 
     def crm_cursor(self, crm: str) -> str:
         return self.cursor
@@ -80,6 +83,16 @@ class Desk:
 
     def log_waiting(self, crm: str) -> tuple[int, float]:
         return len(self.queue), math.inf
+
+    def account(self, uid: str) -> Account | None:
+        return Account(uid, "Acme", crm="crm", remote_id=f"r{uid}") if uid in self.accounts else None
+
+    def keep_timeline(self, account: str, entries: Iterable[TimelineEntry]) -> None:
+        self.timelines[account] = [entry.title for entry in entries]
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        self.callback = callback
+        return lambda: None
 
     def say(self, status: Status) -> None:
         self.said.append(status)
@@ -130,7 +143,9 @@ class Place:
                 yield CrmAck(op.key, str(len(self.entries)))
 
     def timeline(self, account: str) -> list[TimelineEntry]:
-        return []
+        if self.trouble:
+            raise self.trouble
+        return [TimelineEntry(1, "Rui", f"note on {account}")]
 
     def close(self) -> None:
         self.closed = True
@@ -320,6 +335,29 @@ def test_an_unexpected_defect_is_said_and_the_next_round_works(scene: Scene) -> 
     assert scene.sync.step().phase is Phase.SYNCED
 
 
+def test_the_timeline_of_an_account_somebody_looks_at_is_read_first(scene: Scene) -> None:
+    scene.place.capabilities = CrmCapabilities(log=True, timeline=True)
+    scene.desk.accounts = {"a"}
+    scene.sync.want_timeline("a")
+    scene.sync.want_timeline("nobody")
+    scene.sync.step()
+    assert scene.desk.timelines == {"a": ["note on ra"]}
+
+
+def test_a_timeline_the_crm_refuses_is_given_up_and_one_it_cannot_give_now_is_asked_for_again(scene: Scene) -> None:
+    scene.place.capabilities = CrmCapabilities(log=True, timeline=True)
+    scene.desk.accounts = {"a"}
+    for trouble in (Rejected("No."), Offline("away")):
+        scene.sync.want_timeline("a")
+        scene.place.trouble = trouble
+        scene.sync.step()
+        assert scene.desk.timelines == {}
+        scene.clock.advance(1000)
+    scene.place.trouble = None
+    scene.sync.step()
+    assert scene.desk.timelines == {"a": ["note on ra"]}
+
+
 # The thread
 
 
@@ -344,6 +382,20 @@ def test_the_thread_logs_what_it_is_woken_for_and_ends_when_told() -> None:
     worker.join(5)
     assert not worker.is_alive()
     assert place.closed
+
+
+def test_the_thread_hears_of_mail_that_arrives_and_never_wakes_itself() -> None:
+    desk, place = Desk(), Place()
+    worker = CrmWorker(desk, "crm", lambda: place, poll=3600)
+    worker.start()
+    until(lambda: bool(desk.said) and desk.said[-1].phase is Phase.SYNCED)
+    rounds = len(desk.said)
+    desk.put(1)
+    desk.callback(Change(arrived=frozenset({1})))
+    until(lambda: desk.logged == keys(1))
+    until(lambda: len(desk.said) > rounds)
+    worker.end()
+    worker.join(5)
 
 
 def test_a_crm_that_cannot_even_be_connected_says_why_and_is_tried_again_when_resumed() -> None:

@@ -1,0 +1,257 @@
+"""The same journey on each CRM, through the interface: connect, mirror, see the customer, correct a link, write.
+
+The mailbox is the sandbox's Gmail, the CRM the sandbox's SharpSpring or a real Tryton, filled with 5,000 accounts and
+20,000 contacts; what was logged is read by another client. `CRMMAIL_JOURNEY_SIZE=500` makes them smaller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from crmmail import config, crms, mailboxes
+from crmmail.config import profile
+from crmmail.crm import entry
+from crmmail.crm.model import LogStatus, Reason, Visibility
+from crmmail.model import Query, SendState
+from crmmail.sandbox import sharpspring
+from crmmail.store import Store
+from crmmail.sync import Engine, Pace
+from crmmail.tui.app import CrmMail
+from crmmail.tui.compose import ComposeScreen
+from crmmail.tui.connect_crm import ConnectCrmScreen
+from crmmail.tui.dialogs import Confirm
+from crmmail.tui.log_screens import LogSettings
+from crmmail.tui.timeline import Timeline
+from tests.remotes import tryton_server
+from tests.remotes.crm_world import CrmWorld, SharpSpringWorld, TrytonWorld
+from tests.remotes.tryton_server import PASSWORD, USER, Server
+from tests.remotes.world import GmailWorld
+
+ACCOUNTS = int(os.environ.get("CRMMAIL_JOURNEY_SIZE", "5000"))
+CONTACTS = 4 * ACCOUNTS
+ME = "me@example.com"
+CUSTOMER, DOMAIN, PERSON = "Cedro Alimentos", "cedroalimentos.example", "bia.souza@cedroalimentos.example"
+STRANGER = "Rui Costa <rui@casa-do-rui.example>"
+
+
+def letter(sender: str, subject: str, key: str) -> bytes:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"], message["Message-ID"] = sender, ME, subject, key
+    message.set_content(f"Bom dia,\n\n{subject}.\n")
+    return message.as_bytes()
+
+
+class Journey:
+    """The program on a profile with one mailbox, as somebody uses it."""
+
+    def __init__(self, place: config.Profile, store: Store, mail: GmailWorld, world: CrmWorld) -> None:
+        self.place, self.store, self.mail, self.world = place, store, mail, world
+        self.settings = config.load(place)
+
+    def engine(self) -> Engine:
+        pace = Pace(shortest=0.2, longest=0.5, interval=0.2)
+        link = crms.link(self.place, self.settings, self.store)
+        return Engine(self.store, lambda _box: self.mail.connect(), pace=pace, crm=link)
+
+    async def run(self, answers: tuple[str, ...], kind: int) -> None:
+        app = CrmMail(self.store, self.settings, engine=self.engine, place=self.place)
+        async with app.run_test(size=(140, 40)) as pilot:
+            threading.Thread(target=app.start_engine, daemon=True).start()
+            await until(pilot, lambda: app.engine)
+            await self.connect(pilot, answers, kind)
+            await self.mirror(pilot)
+            await self.choose_to_log(pilot)
+            await self.read(pilot)
+            await self.correct(pilot)
+            await self.write(pilot)
+            await self.look_back(pilot)
+        assert app.engine is not None
+
+    async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+        await pilot.press("ctrl+p", *"connect", "space", *"a", "space", *"crm", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConnectCrmScreen))
+        await pilot.press(*["down"] * kind, "enter")
+        for answer in answers:
+            await pilot.press(*answer, "enter")
+        await until(pilot, lambda: "Connected as" in shown(pilot))
+        await pilot.press("enter")
+
+    async def mirror(self, pilot: Pilot[Any]) -> None:
+        name = self.settings.crm.kind
+        seconds = 240.0
+        await until(pilot, lambda: "Copying accounts and contacts from the CRM" in shown(pilot))
+        await until(pilot, lambda: self.store.account_count() >= ACCOUNTS, seconds)
+        await until(pilot, lambda: len(self.store.mirrored(name)[1]) >= CONTACTS, seconds)
+        await until(pilot, lambda: self.said() == "synced", seconds)
+        await until(pilot, lambda: not self.store.rematching().total, seconds)
+
+    def said(self) -> str:
+        status = self.store.said(f"crm.{self.settings.crm.kind}")
+        return str(status.phase) if status else ""
+
+    async def choose_to_log(self, pilot: Pilot[Any]) -> None:
+        await pilot.press("comma", "s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LogSettings))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LogSettings))
+        await pilot.press("v", "v", "escape")
+        assert self.store.log_setting(mailbox="work").visibility is Visibility.FULL
+
+    def arrives(self, sender: str, subject: str, key: str) -> None:
+        self.mail.mailbox.deliver(letter(sender, subject, key), received_ms=int(time.time() * 1000))
+
+    def newest(self, subject: str) -> int:
+        rows = self.store.window(Query("work", "inbox"), 0, 5)
+        return next((row.id for row in rows if row.subject == subject), 0)
+
+    async def read(self, pilot: Pilot[Any]) -> None:
+        """A customer's mail comes in and is opened: whose it is stands beside it."""
+        self.arrives(f"Bia Souza <{PERSON}>", "Pedido de junho", "<pedido@cedro.example>")
+        await until(pilot, lambda: self.newest("Pedido de junho"))
+        await pilot.press("g", "g", "enter")
+        await until(pilot, lambda: "Pedido de junho" in shown(pilot))
+        await pilot.press("i")
+        await until(pilot, lambda: CUSTOMER in shown(pilot))
+        (link,) = self.store.links([self.newest("Pedido de junho")])
+        assert (link.name, link.reason) == (CUSTOMER, Reason.ADDRESS)
+        await pilot.press("escape")
+
+    async def correct(self, pilot: Pilot[Any]) -> None:
+        """Somebody nobody knows writes for the same customer: linked by hand."""
+        self.arrives(STRANGER, "Nota da Cedro", "<nota@casa-do-rui.example>")
+        await until(pilot, lambda: self.newest("Nota da Cedro"))
+        await pilot.press("g", "g")
+        await pilot.press("A")
+        await until(pilot, lambda: "Picker" in type(pilot.app.screen).__name__)
+        await pilot.press(*"cedro", "space", *"alim")
+        await until(pilot, lambda: CUSTOMER in shown(pilot))
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        await pilot.press("m")
+        await until(pilot, lambda: self.store.links([self.newest("Nota da Cedro")]))
+        (link,) = self.store.links([self.newest("Nota da Cedro")])
+        assert (link.name, link.reason) == (CUSTOMER, Reason.MANUAL)
+
+    async def write(self, pilot: Pilot[Any]) -> None:
+        """A message to the customer, its account chosen first; it goes out."""
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ComposeScreen))
+        screen = pilot.app.screen
+        assert isinstance(screen, ComposeScreen)
+        await pilot.press("alt+l", *"cedro", "space", *"alim")
+        await until(pilot, lambda: screen.offers.display)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.customer.account)
+        screen.go_to(("to",))
+        await pilot.press(*PERSON, "comma")
+        screen.go_to(("subject",))
+        await pilot.press(*"Proposta")
+        screen.go_to(("text",))
+        await pilot.press(*"Segue.")
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: self.store.outgoing() or "?" in shown(pilot), 10)
+        await until(pilot, lambda: self.store.outgoing([SendState.SEEN]), 30)
+
+    async def look_back(self, pilot: Pilot[Any]) -> None:
+        """All of it is in the CRM, on the customer, and on the timeline here."""
+        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
+        await until(
+            pilot,
+            lambda: {self.store.log_states([one])[one].status for one in numbers} == {LogStatus.LOGGED},
+            60,
+        )
+        await until(pilot, lambda: len(self.world.entries_on(self.customer)) == 3, 60)
+        await pilot.press("g", "c")
+        await pilot.press(*"cedro", "space", *"alim")
+        await until(pilot, lambda: CUSTOMER in shown(pilot))
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        await pilot.press("comma", "t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Timeline))
+        for subject in ("Pedido de junho", "Nota da Cedro", "Proposta"):
+            await until(pilot, lambda subject=subject: subject in shown(pilot))
+
+    customer = ""
+
+
+def shown(pilot: Pilot[Any]) -> str:
+    return "\n".join(line.text for line in pilot.app.screen._compositor.render_strips())
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 20.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"it never came to that; on the screen:\n{shown(pilot)}"
+        await pilot.pause(0.02)
+
+
+@pytest.fixture
+def mail() -> Iterator[GmailWorld]:
+    with GmailWorld() as made:
+        yield made
+
+
+@pytest.fixture
+def place() -> config.Profile:
+    made = profile().make()
+    with config.update(made) as settings:
+        settings.token_store = "file"
+        settings.undo_send_seconds = 0
+        settings.mailboxes["work"] = config.MailboxSettings("gmail", ME, name="Work")
+    return made
+
+
+def travel(
+    place: config.Profile, mail: GmailWorld, world: CrmWorld, customer: str, answers: tuple[str, ...], kind: int
+) -> None:
+    with Store.open(place.data_dir) as store:
+        mailboxes.register(store, config.load(place))
+        journey = Journey(place, store, mail, world)
+        journey.customer = customer
+        asyncio.run(journey.run(answers, kind))
+    told = [entry.key_in(text) for text in world.entries_on(customer)]
+    assert told[:2] == ["<pedido@cedro.example>", "<nota@casa-do-rui.example>"]
+    assert len(set(told)) == 3
+    assert len(world.entries_on("")) == 3, "nothing was logged anywhere else"
+
+
+def test_the_journey_with_sharpspring(place: config.Profile, mail: GmailWorld) -> None:
+    world = SharpSpringWorld()
+    try:
+        world.company.fill(ACCOUNTS - 1, CONTACTS - 1)
+        customer = world.add_account(CUSTOMER, f"https://www.{DOMAIN}")
+        world.add_contact(customer, "Bia Souza", PERSON)
+        url = f"{world.sandbox.http_url}{sharpspring.PATH}"
+        travel(place, mail, world, customer, (*world.keys, "", url), 0)
+    finally:
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    tryton_server.needed()
+    with tryton_server.running() as started:
+        yield started
+
+
+def test_the_journey_with_tryton(place: config.Profile, mail: GmailWorld, server: Server) -> None:
+    world = TrytonWorld(server)
+    try:
+        tryton_server.crowd(server, world.type, ACCOUNTS - 1, CONTACTS - 1)
+        customer = world.add_account(CUSTOMER, f"https://www.{DOMAIN}")
+        world.add_contact(customer, "Bia Souza", PERSON)
+        answers = (world.relay.listener.url, world.database, USER, PASSWORD, "", "")
+        travel(place, mail, world, customer, answers, 1)
+    finally:
+        world.close()
