@@ -37,6 +37,7 @@ from crmmail.tui.main import MainScreen
 from crmmail.tui.rest import Rest
 
 if TYPE_CHECKING:
+    from crmmail.signing import Done
     from crmmail.store import Store
 
 # Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
@@ -170,6 +171,10 @@ class CrmMail(Keeping, App[None]):
     def _look_at_sessions(self) -> None:
         if self.engine is not None:
             self.run_worker(self._read_sessions, thread=True, exit_on_error=False)
+
+    def _signed_in(self, done: Done | None) -> None:
+        super()._signed_in(done)
+        self._look_at_sessions()
 
     def _read_sessions(self) -> None:
         """In a thread: when each mailbox's access was last renewed, to be shown beside its state."""

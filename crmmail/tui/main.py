@@ -45,6 +45,7 @@ PANEL_WIDTH, PANEL_HEIGHT, CARD_WIDTH = 38, 11, 40  # cells
 LEAST = (40, 8)  # columns and rows; below, nothing could be shown that a key acts on
 HELD = 0.03  # seconds between two commands; sooner it is a key held down, and what stands around the list may follow
 _VERBS_LOOKED_AT = 200  # targets whose state decides which verbs are offered; the store decides for each in the end
+NEEDS_USER = {Phase.SIGN_IN: "sign_in", Phase.PAUSED: "allow_removal"}  # and the command that is the user's answer
 STRIPES = ("primary", "accent", "success", "warning", "secondary", "error")
 
 
@@ -182,7 +183,7 @@ class MainScreen(Writing, Finding, CustomerLog):
         """The first mailbox in view that needs the user."""
         shown = self.messages.query_shown.mailbox
         for name, status in self.statuses.items():
-            if status.phase in (Phase.SIGN_IN, Phase.PAUSED) and shown in ("", name):
+            if status.phase in NEEDS_USER and shown in ("", name):
                 return status
         return None
 
@@ -220,8 +221,7 @@ class MainScreen(Writing, Finding, CustomerLog):
     def publish(self, change: Change) -> None:
         """The store changed: the list at once, what stands around it at the end of the command or after the paint."""
         if change.mailboxes:
-            self.boxes = {box.id: box for box in self.store.mailboxes()}
-            self.statuses = self.store.statuses()
+            self._hear_states()
         self._verbs = ((), frozenset())
         if self._concerns_list(change):
             self.messages.reload(mine=self.acting)
@@ -239,6 +239,17 @@ class MainScreen(Writing, Finding, CustomerLog):
         if query.text or change.messages or (change.crm and (query.account or self.classifying)):
             return True
         return any(folder == query.folder and query.mailbox in ("", mailbox) for mailbox, folder in change.folders)
+
+    def _hear_states(self) -> None:
+        before, self.statuses = self.statuses, self.store.statuses()
+        self.boxes = {box.id: box for box in self.store.mailboxes()}
+        if not self.messages.count:
+            self.messages.refresh()  # an empty list says why it is empty
+        for name, status in self.statuses.items():
+            new = name not in before or before[name].phase is not status.phase
+            if new and status.phase in NEEDS_USER and status.sentence:
+                command = NEEDS_USER[status.phase]
+                self.say(f"{status.sentence} {status.next_step}".strip(), words.WARN, command)
 
     def show_sessions(self, renewed: dict[str, float]) -> None:
         """When each mailbox's access was last renewed."""
@@ -347,9 +358,9 @@ class MainScreen(Writing, Finding, CustomerLog):
     @on(Sidebar.StatusClicked)
     async def _status_clicked(self, event: Sidebar.StatusClicked) -> None:
         status = self.statuses.get(event.mailbox)
-        if status and status.phase in (Phase.SIGN_IN, Phase.PAUSED):
+        if status and status.phase in NEEDS_USER:
             self.show_folder(event.mailbox, Role.INBOX.value)
-            await self.run_command("sign_in" if status.phase is Phase.SIGN_IN else "allow_removal")
+            await self.run_command(NEEDS_USER[status.phase])
         elif status and status.sentence:
             self.notice.say(f"{status.sentence} {status.next_step}".strip(), words.WARN)
 

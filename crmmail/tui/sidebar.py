@@ -67,7 +67,7 @@ def lines(
         out.append(Line("", "gap"))
     for box in mailboxes:
         text, tone = words.state(statuses.get(box.id), key)
-        out.append(Line(box.name or box.address, "mailbox", box.id))
+        out.append(Line(box.name or box.address or box.id, "mailbox", box.id))
         if box.name and box.name != box.address:
             out.append(Line(box.address, "address", box.id))
         out.append(Line(text, "status", box.id, tone=tone))

@@ -268,3 +268,23 @@ async def test_the_age_of_the_access_stands_beside_the_state(gmail):
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "access renewed" not in shown(app))
         assert "Synced 14:32" in shown(app)
+
+
+async def test_a_mailbox_that_comes_to_need_the_user_says_why_and_the_key(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(140, 30)) as pilot:
+        gmail.say(Status("gmail", Phase.SIGN_IN, "Deleting for good needs one more permission.", "Allow it."))
+        await until(pilot, lambda: "Deleting for good needs one more permission. Allow it. · C Sign in" in shown(app))
+        await pilot.press("j", "d")
+        gmail.say(Status("gmail", Phase.SIGN_IN, "Deleting for good needs one more permission.", "Allow it.", at=NOW))
+        await pilot.pause(0.05)
+        assert "1 moved to trash" in shown(app), "it is said once"
+
+
+async def test_an_empty_list_says_why_as_soon_as_that_is_known(store):
+    connect(store, "gmail")
+    app = app_on(store)
+    async with app.run_test(size=(100, 30)) as pilot:
+        assert "All done" in shown(app)
+        store.say(Status("gmail", Phase.SIGN_IN, "The session is over."))
+        await until(pilot, lambda: "Session expired" in shown(app))
