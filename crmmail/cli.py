@@ -139,11 +139,12 @@ def _add_start(commands: argparse._SubParsersAction[argparse.ArgumentParser], ag
     remove = commands.add_parser("disconnect", parents=[again], help=_("forget a mailbox and its session"))
     remove.add_argument("name", help=_("the mailbox's short name"))
     commands.add_parser("keys", parents=[again], help=_("list the keys"))
-    from crmmail import shell_compose, shell_connect, shell_crm
+    from crmmail import shell_accounts, shell_compose, shell_connect, shell_crm
 
     shell_compose.add_parsers(commands, again)
     shell_connect.add_parsers(commands, again)
     shell_crm.add_parsers(commands, again)
+    shell_accounts.add_parsers(commands, again, _identifier)
 
 
 def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser], again: argparse.ArgumentParser) -> None:

@@ -40,8 +40,10 @@ def run(options: argparse.Namespace) -> int:
             from crmmail import shell_connect
 
             return shell_connect.connect(place, settings, options)
-        case "crm":
+        case "crm" if options.crm_command not in ("import", "export"):
             return _crm(place, settings, options)
+        case "crm" | "accounts" | "account" | "link" | "unlink" | "classify":
+            return _accounts(place, settings, options)
         case "doctor":
             from crmmail import shell_connect
 
@@ -211,6 +213,18 @@ def _sync_until_interrupted(engine: Engine, wanted: list[model.Mailbox]) -> None
             time.sleep(3600)
     except KeyboardInterrupt:
         engine.stop()
+
+
+def _accounts(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail import shell_accounts
+
+    code, told, lines = shell_accounts.run(place, settings, options)
+    if options.json:
+        _print_json(told)
+    else:
+        for line in lines:
+            print(line)
+    return code
 
 
 def _list(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:

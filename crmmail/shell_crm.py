@@ -42,6 +42,9 @@ def add_parsers(commands: Parsers, again: argparse.ArgumentParser) -> None:
     status = verbs.add_parser("status", parents=[again], help=_("how the CRM stands: mirrored, waiting, in trouble"))
     status.add_argument("--json", action="store_true", help=_("as JSON"))
     status.add_argument("--check", action="store_true", help=_("ask the CRM whether the keys still work"))
+    from crmmail import shell_accounts
+
+    shell_accounts.add_file_parsers(verbs, again)
     leave = verbs.add_parser("disconnect", parents=[again], help=_("forget the CRM and its secret; accounts stay"))
     leave.add_argument("--json", action="store_true", help=_("as JSON"))
 

@@ -28,6 +28,13 @@ def row_line(row: model.Row) -> str:
     return f"{row.id}  {marks} {moment(row.received_ms)[:16]}  {cells(row.sender, 24)}  {row.subject}"
 
 
+def fitting(text: str, width: int) -> str:
+    """`text` in exactly `width` cells."""
+    from crmmail.tui.format import cells
+
+    return cells(text, width)
+
+
 def row_json(row: model.Row) -> dict[str, Any]:
     """A message in a list, as `crmmail list --json` documents it."""
     return {

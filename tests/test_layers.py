@@ -18,7 +18,7 @@ LEVELS = {
     "config": 2, "store": 2, "auth": 2, "remotes": 2,
     "sync": 3,
     "mailboxes": 4, "setup": 4, "doctor": 4, "shell": 4, "shell_connect": 4, "shell_compose": 4, "cli": 4, "demo": 4,
-    "crms": 4, "shell_crm": 4, "shell_forms": 4, "tui": 4, "__main__": 4,
+    "crms": 4, "shell_crm": 4, "shell_accounts": 4, "shell_forms": 4, "tui": 4, "__main__": 4,
     "sandbox": 5,
 }  # fmt: skip
 WIRING = {"cli", "shell", "shell_connect", "shell_crm", "mailboxes", "crms", "setup", "doctor", "demo", "__main__",
