@@ -90,6 +90,8 @@ class MailboxSettings:
     """Not synchronised while true."""
     poll_seconds: int = 0
     """How often to ask its server while you are active; 0 follows the general `poll_seconds`."""
+    download: str = "all"
+    """Whose texts are downloaded by themselves: all, headers (none until opened), or those of so many months: 12."""
     sender_name: str = ""
     """The name your mail from this mailbox carries."""
     signature: str = ""
@@ -326,6 +328,10 @@ def _check_person(name: str, box: MailboxSettings) -> None:
     """What a mailbox says of its owner and its pace. Raises ValueError."""
     if box.poll_seconds and box.poll_seconds < 5:
         raise ValueError(_("“{key}” must be 0, or at least 5").format(key=f"mailboxes.{name}.poll_seconds"))
+    if not re.fullmatch(r"all|headers|[1-9]\d{0,2}", box.download):
+        raise ValueError(
+            _("“{key}” must be all, headers or a number of months").format(key=f"mailboxes.{name}.download")
+        )
     if box.identities:
         from crmmail.mail.recipients import parse_recipients
 

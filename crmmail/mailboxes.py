@@ -102,6 +102,11 @@ def session(place: config.Profile, settings: config.Settings, name: str) -> Sess
     return session_for(name, box, tokens(place, settings))
 
 
+def months(box: config.MailboxSettings) -> int | None:
+    """How old a message may be whose text is downloaded unasked: None any, 0 none."""
+    return {"all": None, "headers": 0}[box.download] if box.download in ("all", "headers") else int(box.download)
+
+
 def terms(settings: config.Settings) -> Callable[[str], Terms]:
     """How each mailbox wants to be synchronised, as the settings say at the moment of asking."""
     from crmmail.sync.pace import Pace
@@ -111,7 +116,8 @@ def terms(settings: config.Settings) -> Callable[[str], Terms]:
         box = settings.mailboxes.get(name)
         shortest = float(box.poll_seconds if box is not None and box.poll_seconds else settings.poll_seconds)
         longest = max(shortest, float(settings.poll_idle_seconds))
-        return Terms(Pace(shortest, longest, shortest), box is not None and box.paused)
+        pace = Pace(shortest, longest, shortest)
+        return Terms(pace) if box is None else Terms(pace, box.paused, months(box))
 
     return of
 
@@ -151,6 +157,7 @@ def connector(place: config.Profile, settings: config.Settings) -> Callable[[Mai
                 base_url=box.api_url,
                 ca_file=box.ca_file or None,
                 units_per_second=box.quota_per_second,
+                headers_first=months(box) is not None,
             )
         from crmmail.remotes.graph import Graph
 

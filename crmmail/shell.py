@@ -182,7 +182,7 @@ def _sync(place: config.Profile, settings: config.Settings, options: argparse.Na
     with opened(place, settings) as store:
         told: list[dict[str, Any]] = []
         if options.once:
-            engine.run_once(store, mailboxes.connector(place, settings), wanted)
+            engine.run_once(store, mailboxes.connector(place, settings), wanted, terms=mailboxes.terms(settings))
             told += shell_crm.sync_once(store, place, settings) if not options.mailbox else []
             while store.rematch_step():
                 pass  # all mail is bound by what is known now

@@ -80,6 +80,19 @@ def test_what_is_not_one_address_is_no_identity(place, wrong: str) -> None:
         settings.mailboxes["work"].identities = [wrong]
 
 
+@pytest.mark.parametrize("wrong", ["", "some", "0", "-1", "1.5", "9999"])
+def test_what_is_no_amount_to_download_is_refused(place, wrong: str) -> None:
+    with pytest.raises(ValueError, match="download"), config.update(place) as settings:
+        settings.mailboxes["work"].download = wrong
+
+
+@pytest.mark.parametrize(("download", "months"), [("all", None), ("headers", 0), ("12", 12)])
+def test_how_much_to_download_reaches_the_sync(place, download: str, months: int | None) -> None:
+    settings = config.load(place)
+    settings.mailboxes["work"].download = download
+    assert mailboxes.terms(settings)("work").months == months
+
+
 def test_a_list_in_the_file_must_hold_texts(place) -> None:
     text = place.config_file.read_text(encoding="utf-8")
     place.config_file.write_text(

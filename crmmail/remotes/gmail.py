@@ -53,8 +53,11 @@ class Gmail(GmailSending):
         burst: float = BURST,
         clock: Callable[[], float] = time.monotonic,
         wire: Wire | None = None,
+        headers_first: bool = False,
     ) -> None:
+        """`headers_first`: pages hold headers only; which texts are wanted is for whoever asks `bodies`."""
         self.mailbox = mailbox
+        self._form = "metadata" if headers_first else "raw"
         root = (base_url or BASE_URL).rstrip("/").removesuffix("/gmail/v1")
         pace = Bucket(units_per_second or UNITS_PER_SECOND, burst, clock)
         self._calls = Calls(wire or Wire(root, auth, ca_file, scope=MODIFY_SCOPE), pace)
@@ -112,7 +115,7 @@ class Gmail(GmailSending):
         return place
 
     def _filled(self, place: Place, ids: Sequence[str]) -> Generator[Page, None, Place]:
-        for fetched in self._calls.fetch(ids, FULL_PAGE if place.done else FIRST_PAGE, FULL_PAGE):
+        for fetched in self._calls.fetch(ids, FULL_PAGE if place.done else FIRST_PAGE, FULL_PAGE, self._form):
             place = replace(place, done=place.done + len(fetched.messages) + len(fetched.gone))
             progress = (place.done, max(place.total, place.done))
             yield Page(gmail_json.dump_place(place), tuple(fetched.messages), progress=progress)
@@ -203,7 +206,7 @@ class Gmail(GmailSending):
         if patches or removals:
             yield Page(cursor, patches=patches, removals=removals)
         missing = [message for message in reversed(alive) if message not in have]
-        for fetched in self._calls.fetch(missing, FULL_PAGE, FULL_PAGE):
+        for fetched in self._calls.fetch(missing, FULL_PAGE, FULL_PAGE, self._form):
             yield Page(cursor, upserts=tuple(fetched.messages), removals=tuple(fetched.gone))
             if fetched.error is not None:
                 raise fetched.error

@@ -110,8 +110,8 @@ class Calls:
         body: dict[str, Any] = {"json": call.body} if call.body is not None else {}
         return self._wire.call(call.method, call.path, limit=limit, repeatable=True, **body)
 
-    def fetch(self, ids: Sequence[str], first: int, size: int) -> Iterator[Fetched]:
-        """The raw messages of `ids` in portions of at most `size`, `first` in the first one.
+    def fetch(self, ids: Sequence[str], first: int, size: int, form: str = "raw") -> Iterator[Fetched]:
+        """The messages of `ids`, raw or as `metadata`, in portions of at most `size`, `first` in the first one.
 
         A portion goes out early rather than wait for quota.
         """
@@ -123,7 +123,7 @@ class Calls:
             if count and full:
                 yield portion
                 portion, limit = Fetched(), size
-            more = self._raw(chunk)
+            more = self._raw(chunk, form)
             portion.messages += more.messages
             portion.gone += more.gone
             portion.error = more.error

@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
-from crmmail.model import Change, Mailbox
+from crmmail.model import ID_SEQUENCE_BITS, MAX_RECEIVED_MS, Change, Mailbox
 from crmmail.store import binding, codec, projection, window
 from crmmail.store.projection import Projection
 
@@ -99,12 +99,12 @@ def _among(connection: sqlite3.Connection, mailbox: str, remote_ids: Iterable[st
     return frozenset(row[0] for row in rows)
 
 
-def unfetched(connection: sqlite3.Connection, mailbox: str, limit: int) -> list[str]:
-    """What is still to be downloaded: first what was only heard of, then rows without raw, newest first."""
+def unfetched(connection: sqlite3.Connection, mailbox: str, limit: int, since_ms: int = 0) -> list[str]:
+    """What is still to be downloaded: first what was only heard of, then rows without raw since then, newest first."""
     wanted = connection.execute("SELECT remote_id FROM wanted WHERE mailbox = ? LIMIT ?", (mailbox, limit)).fetchall()
     bare = connection.execute(
-        "SELECT remote_id FROM message WHERE mailbox = ? AND whole = 0 ORDER BY id DESC LIMIT ?",
-        (mailbox, limit - len(wanted)),
+        "SELECT remote_id FROM message WHERE mailbox = ? AND whole = 0 AND id >= ? ORDER BY id DESC LIMIT ?",
+        (mailbox, min(since_ms, MAX_RECEIVED_MS) << ID_SEQUENCE_BITS, limit - len(wanted)),
     ).fetchall()
     return [row[0] for row in wanted + bare]
 

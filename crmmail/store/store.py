@@ -414,9 +414,12 @@ class Store(Importing):
         """Those of these ids that have a row, with or without raw."""
         return self._read(lambda connection: mailboxes.here(connection, mailbox, remote_ids))
 
-    def unfetched(self, mailbox: str, limit: int) -> list[str]:
-        """Remote ids to download: first those only heard of (a patch came before the message), then newest first."""
-        return self._read(lambda connection: mailboxes.unfetched(connection, mailbox, limit))
+    def unfetched(self, mailbox: str, limit: int, since_ms: int = 0) -> list[str]:
+        """Remote ids to download: first those only heard of (a patch came before the message), then newest first.
+
+        Messages received before `since_ms` are left out.
+        """
+        return self._read(lambda connection: mailboxes.unfetched(connection, mailbox, limit, since_ms))
 
     def unavailable(self, mailbox: str, remote_ids: Iterable[str]) -> None:
         """The server has no raw message for these: do not name them in `unfetched` again."""

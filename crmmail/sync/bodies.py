@@ -22,11 +22,13 @@ Take = Callable[[Page], None]
 class Bodies:
     """One mailbox's bodies. `want` may be called from any thread, the rest by one; `take` ingests a page."""
 
-    def __init__(self, store: Store, remote: Remote, take: Take) -> None:
+    def __init__(self, store: Store, remote: Remote, take: Take, since: Callable[[], int] = lambda: 0) -> None:
+        """`since`: messages received before it (ms) are fetched only when wanted."""
         self._store = store
         self._remote = remote
         self._mailbox = remote.mailbox
         self._take = take
+        self._since = since
         self._wanted: deque[str] = deque()
         self._omitted: set[str] = set()  # asked for and not given: gone there, refused, or a passing error
         self._omitted_before: set[str] = set()  # the same of earlier rounds, to be asked for once more
@@ -52,7 +54,7 @@ class Bodies:
 
     def next(self) -> list[str]:
         """The ids to ask for next, newest first; empty when every body is here that is to be had."""
-        ids = self._store.unfetched(self._mailbox, AT_ONCE + len(self._omitted))
+        ids = self._store.unfetched(self._mailbox, AT_ONCE + len(self._omitted), self._since())
         return [remote_id for remote_id in ids if remote_id not in self._omitted][:AT_ONCE]
 
     def fetch(self, remote_ids: Sequence[str]) -> None:

@@ -250,8 +250,16 @@ class _Worker(threading.Thread):
             self._remote = self._connect(self._mailbox)
             if (listen := getattr(self._remote, "listen", None)) is not None:
                 listen(self._signal.set)  # `remotes.Listener`: the server rings when there is something to ask for
-            pace = self._terms(self._mailbox.id).pace
-            sync = RemoteSync(self._store, self._remote, self._clock, timer=self._timer, pace=pace, hold=hold)
+            terms = self._terms(self._mailbox.id)
+            sync = RemoteSync(
+                self._store,
+                self._remote,
+                self._clock,
+                timer=self._timer,
+                pace=terms.pace,
+                hold=hold,
+                months=terms.months,
+            )
             while self._early:
                 sync.want(self._early.pop(0))
             self._sync = sync
@@ -296,15 +304,19 @@ def run_once(
     *,
     patience: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
+    terms: TermsOf | None = None,
 ) -> dict[str, Outcome]:
     """Sync each of `mailboxes` once, beside each other, for the command line; the outcome by mailbox id.
 
     Waits a server asks for are kept as long as they add up to less than `patience` seconds for a mailbox.
     """
     outcomes: dict[str, Outcome] = {}
+    of = terms or (lambda _mailbox: Terms())
     threads = [
         threading.Thread(
-            target=lambda box: outcomes.update({box.id: _once(store, connect, box, patience, sleep)}),
+            target=lambda box: outcomes.update(
+                {box.id: _once(store, connect, box, patience, sleep, of(box.id).months)}
+            ),
             args=(mailbox,),
             name=f"sync-{mailbox.id}",
             daemon=True,
@@ -318,7 +330,14 @@ def run_once(
     return outcomes
 
 
-def _once(store: Store, connect: Connect, mailbox: Mailbox, patience: float, sleep: Callable[[float], None]) -> Outcome:
+def _once(
+    store: Store,
+    connect: Connect,
+    mailbox: Mailbox,
+    patience: float,
+    sleep: Callable[[float], None],
+    months: int | None,
+) -> Outcome:
     try:
         remote = connect(mailbox)
     except Exception as error:  # noqa: BLE001 - the edge: each mailbox has its own outcome
@@ -329,7 +348,7 @@ def _once(store: Store, connect: Connect, mailbox: Mailbox, patience: float, sle
             decision.phase, decision.wait, sentence=decision.sentence, next_step=decision.next_step, error=error
         )
     try:
-        return _until_done(RemoteSync(store, remote), patience, sleep)
+        return _until_done(RemoteSync(store, remote, months=months), patience, sleep)
     finally:
         remote.close()
 

@@ -27,6 +27,7 @@ from crmmail.sync.pace import Pace
 from crmmail.sync.pull import Circle, slices
 from crmmail.sync.push import Pusher
 from crmmail.sync.send import Sending
+from crmmail.sync.terms import since
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -88,7 +89,9 @@ class RemoteSync:
         rng: random.Random | None = None,
         pace: Pace | None = None,
         hold: float = 0.0,
+        months: int | None = None,
     ) -> None:
+        """`months`: how old a message may be whose text is fetched unasked; None any, 0 none."""
         self.mailbox = remote.mailbox
         self._store = store
         self._remote = remote
@@ -100,7 +103,8 @@ class RemoteSync:
         sender = cast("Sender", remote)
         self._sending = Sending(store, self.mailbox, sender, clock, self._rng)
         self._drafting = Drafting(store, self.mailbox, remote, sender, clock, self._rng)
-        self._bodies = Bodies(store, remote, self._take)
+        self._months = months
+        self._bodies = Bodies(store, remote, self._take, lambda: since(months, clock()))
         self._work = _Round(timer())
         self._begun = False
         self._away = True  # long enough for others to have changed what our acts are about
@@ -264,7 +268,8 @@ class RemoteSync:
         return True
 
     def _pages(self, cursor: str) -> Generator[Page, None, None]:
-        yield from self._remote.changes(cursor, lambda ids: self._store.known(self.mailbox, ids))
+        have = self._store.known if self._months is None else self._store.here  # texts may be left out on purpose
+        yield from self._remote.changes(cursor, lambda ids: have(self.mailbox, ids))
 
     def _take(self, page: Page) -> None:
         work = self._work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual import events, on
@@ -125,6 +125,76 @@ class BoxForm(InOrder, Dialog[bool]):
 
     def _text(self, name: str) -> str:
         return format.clean(self.query_one(f"#{name}", Input).value).strip()
+
+
+class DomainsForm(InOrder, Dialog[bool]):
+    """Our own domains besides those of the mailboxes, one setting for all of them."""
+
+    DEFAULT_CSS = """
+    DomainsForm { align: center middle; background: $background 60%; }
+    DomainsForm Input { background: $surface; }
+    DomainsForm #ask, DomainsForm #buttons { margin: 1 0 0 0; }
+    """
+
+    def __init__(
+        self, domains: Sequence[str], mailboxes: Sequence[str], keep: Callable[[frozenset[str]], None]
+    ) -> None:
+        super().__init__()
+        self.domains, self.mailboxes, self.keep = domains, mailboxes, keep
+
+    def compose(self) -> ComposeResult:
+        """What internal means, the domains, buttons."""
+        text = _("Mail among these domains is internal: it belongs to no account and is not logged, unless you say so.")
+        known = _("Those of your mailboxes count without being written here: {domains}.")
+        with Vertical(id="box", classes="-palette"):
+            yield Static(Content(_("Internal domains")), id="question")
+            lines = [text, *([known.format(domains=", ".join(self.mailboxes))] if self.mailboxes else [])]
+            yield Static(format.content("\n".join(lines), lines=True), id="text")
+            yield Input(", ".join(self.domains), placeholder="nos.example, filial.example", id="domains", compact=True)
+            yield Static(id="ask")
+            with Horizontal(id="buttons"):
+                yield Button(_("Save") + "  Ctrl+J", id="yes")
+                yield Button(_("Cancel") + "  Esc", id="no")
+
+    def ready(self) -> None:
+        """Begin with the domains."""
+        self.query_one("#ask").display = False
+        self.query_one("#domains").focus()
+
+    def pressed(self, event: events.Key) -> None:
+        """Ctrl+J and F9 save; Esc leaves all as it was."""
+        if event.key in ("ctrl+j", "f9"):
+            event.stop()
+            self._save()
+        elif event.key == "escape":
+            event.stop()
+            self.dismiss(False)
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self._save()
+
+    @on(Button.Pressed)
+    def _button(self, event: Button.Pressed) -> None:
+        self._save() if event.button.id == "yes" else self.dismiss(False)
+
+    def _save(self) -> None:
+        from crmmail.crm import domains
+
+        typed = self.query_one("#domains", Input).value.replace(",", " ").replace(";", " ").split()
+        wrong = [text for text in typed if "." not in domains.normal(text)]
+        if wrong:
+            ask = self.query_one("#ask", Static)
+            ask.update(format.content(_("“{text}” is not a domain.").format(text=wrong[0][:80])))
+            ask.display = True
+            return
+        try:
+            self.keep(frozenset(domains.normal(text) for text in typed))
+        except CrmMailError as error:
+            self.query_one("#ask", Static).update(format.content(str(error), lines=True))
+            self.query_one("#ask").display = True
+            return
+        self.dismiss(True)
 
 
 class RemoveBox(Dialog[str]):

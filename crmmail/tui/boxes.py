@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.color import Color
@@ -144,6 +145,9 @@ class Mailboxes(Keyboard, ModalScreen[None]):
         signature = next((one.signature for one in self.store.identities(box.id) if one.signature), "")
         if signature:
             lines.append(_("Signature: {text}").format(text=format.cut(" / ".join(signature.split("\n")), 50)))
+        settings = self.program.settings.mailboxes.get(box.id)
+        if settings is not None and settings.download != "all":
+            lines.append(said(settings.download))
         waiting = self._waiting(box.id)
         if waiting:
             text = ngettext("{count} thing waits for its server.", "{count} things wait for its server.", waiting)
@@ -263,6 +267,24 @@ class Mailboxes(Keyboard, ModalScreen[None]):
 
         self.app.push_screen(Picker(_("Colour"), [(_(name), "") for name, _value in COLORS], start=start), choose)
 
+    def action_box_download(self) -> None:
+        """Whose texts come by themselves."""
+        from crmmail.tui.dialogs import Picker
+
+        box = self.chosen
+        if box is None:
+            return
+        now = self.program.settings.mailboxes[box.id].download
+        values = [value for value, _name in downloads(now)]
+
+        def choose(at: int | tuple[str, int] | None) -> None:
+            if isinstance(at, int):
+                self.guarded(lambda: self.program.change_mailbox(box.id, {"download": values[at]}))
+                self.read()
+
+        lines = [(name, "") for _value, name in downloads(now)]
+        self.app.push_screen(Picker(_("How much to download"), lines, start=values.index(now)), choose)
+
     def action_box_up(self) -> None:
         """Further up."""
         self._shift(-1)
@@ -307,6 +329,21 @@ class Mailboxes(Keyboard, ModalScreen[None]):
 
         self.program.test_mailbox(box.id, tell)
 
+    def action_box_domains(self) -> None:
+        """Which domains are ours: mail among them is internal, for every mailbox."""
+        from crmmail.crm import domains
+        from crmmail.tui.box_form import DomainsForm
+
+        said = self.store.ourselves()
+
+        def keep(wanted: frozenset[str]) -> None:
+            self.store.set_ourselves(replace(said, domains=wanted))
+            self.program.drain()
+
+        hosts = {domains.of_address(box.address) for box in self.boxes}
+        own = sorted(host for host in hosts if host and not domains.is_shared(host, said.shared))
+        self.app.push_screen(DomainsForm(sorted(said.domains), own, keep))
+
     def action_box_remove(self) -> None:
         """Forget it here, after a question."""
         from crmmail.tui.box_form import RemoveBox
@@ -331,6 +368,26 @@ class Mailboxes(Keyboard, ModalScreen[None]):
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
+
+
+def downloads(now: str) -> list[tuple[str, str]]:
+    """(setting, in words) of what can be chosen; a number of months the file names is among them."""
+    months = sorted({1, 3, 12, 36, *([int(now)] if now.isdigit() else [])})
+    return [
+        ("all", _("Everything")),
+        *((str(count), said(str(count))) for count in months),
+        ("headers", said("headers")),
+    ]
+
+
+def said(download: str) -> str:
+    """The setting `download` in words."""
+    if download == "headers":
+        return _("Headers only; a text when it is opened")
+    if download == "all":
+        return _("Everything")
+    text = ngettext("Texts of the last {count} month", "Texts of the last {count} months", int(download))
+    return text.format(count=download)
 
 
 def found(checks: Sequence[Checked]) -> str:

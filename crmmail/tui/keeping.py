@@ -166,7 +166,7 @@ class Keeping(Base):
         box = replace(self.settings.mailboxes[name], **changed)
         config.check_mailbox(name, box)
         self._change(lambda settings: settings.mailboxes.update({name: box}))
-        if self.engine is not None and "poll_seconds" in changed and not box.paused:
+        if self.engine is not None and {"poll_seconds", "download"} & changed.keys() and not box.paused:
             self.engine.resume(name)
 
     def order_mailboxes(self, names: Sequence[str]) -> None:

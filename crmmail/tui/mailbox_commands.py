@@ -62,6 +62,10 @@ BOXES: tuple[Command, ...] = (
     _box("box_resume", ("p",), N_("Resume"), footer=51, needs=_held),
     _box("box_sign_in", ("s",), N_("Sign in again"), N_("Or another password or server."), N_("Sign in"), 60),
     _box("box_test", ("t",), N_("Test the connection"), N_("Every step, and what to mend."), N_("Test"), 65),
+    _box(
+        "box_download", ("m",), N_("How much to download"), N_("Headers always; texts as you say."), N_("Download"), 66
+    ),
+    _box("box_domains", ("i",), N_("Internal domains"), N_("Mail among them is internal."), N_("Internal"), 67),
     _box("box_remove", ("D", "delete"), N_("Remove"), N_("Asks first; nothing changes on its server."), footer=70),
     _box("box_close", ("escape", "q", "left"), N_("Back"), footer=5, needs=lambda context: True),
 )

@@ -190,6 +190,37 @@ def test_what_cannot_be_is_said_and_nothing_is_changed(office, place, field: str
     assert config.load(place) == before
 
 
+def test_how_much_to_download_is_chosen_and_heard_of_by_the_engine(office, place) -> None:
+    async def act(app: CrmMail, pilot: Pilot[None]) -> None:
+        await opened(app, pilot)
+        await pilot.press("m")
+        await until(pilot, lambda: "Texts of the last 12 months" in shown(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Mailboxes))
+        assert "Headers only" in shown(app)
+
+    _app, engine = play(office, place, act)
+    assert config.load(place).mailboxes["work"].download == "headers"
+    assert ("resume", "work") in engine.asked
+    assert mailboxes.terms(config.load(place))("work").months == 0
+
+
+def test_internal_domains_are_said_once_for_all_mailboxes(office, place) -> None:
+    async def act(app: CrmMail, pilot: Pilot[None]) -> None:
+        await opened(app, pilot)
+        await pilot.press("i")
+        await until(pilot, lambda: app.screen.query("#domains"))
+        assert "work.example" in shown(app)
+        await pilot.press(*"nonsense", "ctrl+j")
+        await until(pilot, lambda: "“nonsense” is not a domain." in shown(app))
+        assert app.store.ourselves().domains == frozenset()
+        await pilot.press("home", "ctrl+k", *"Filial.Example; nos.example", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Mailboxes))
+
+    app, _engine = play(office, place, act)
+    assert app.store.ourselves().domains == {"filial.example", "nos.example"}
+
+
 def test_a_colour_is_chosen_and_worn(office, place) -> None:
     async def act(app: CrmMail, pilot: Pilot[None]) -> None:
         await opened(app, pilot)
@@ -274,7 +305,7 @@ def test_a_test_of_the_connection_says_what_to_mend(office, place) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
 @pytest.mark.parametrize("language", ["en", "pt_BR"])
-@pytest.mark.parametrize("screen", ["list", "form", "remove"])
+@pytest.mark.parametrize("screen", ["list", "form", "remove", "domains"])
 def test_looks(office, place, snap_compare, screen: str, language: str, size: tuple[int, int]) -> None:
     from crmmail import i18n
 
@@ -284,7 +315,7 @@ def test_looks(office, place, snap_compare, screen: str, language: str, size: tu
     settings.mailboxes["work"].signature = "Ana Souza\nVendas"
     settings.mailboxes["work"].sender_name = "Ana Souza"
     mailboxes.register(office, settings)
-    keys = {"list": (), "form": ("enter",), "remove": ("D",)}[screen]
+    keys = {"list": (), "form": ("enter",), "remove": ("D",), "domains": ("i",)}[screen]
 
     async def before(pilot: Pilot[None]) -> None:
         await pilot.press("g", "b", *keys)
