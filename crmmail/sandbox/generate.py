@@ -9,14 +9,15 @@ from __future__ import annotations
 import random
 import time
 from bisect import bisect
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate
 from typing import NamedTuple
 
 from crmmail.sandbox import bulk_phrases, phrases
 from crmmail.sandbox.compose import ZONE
 from crmmail.sandbox.letter import Letter
-from crmmail.sandbox.people import OWNER, Person, World, accounts, world
+from crmmail.sandbox.people import LAST_WEEK, OWNER, Account, Person, World, accounts, world
 from crmmail.sandbox.phrases import LABELS, Topic
 from crmmail.sandbox.thread import DAY, Thread, write
 
@@ -26,6 +27,9 @@ MESSAGES_A_DAY = 22
 LONGEST_SPAN = 5 * 365 * DAY
 NEWEST = 60  # seconds
 LONGEST_THREAD = 14
+WEEK = 7 * DAY
+BUSY = 20.0  # how much more there is to talk about with an account while a project runs
+CONTACT_SHARE = 0.35  # of an account's contacts, each is written to about half as often as the one before
 # What a conversation is, by how often one starts: business, bulk, and the two ends nobody wants.
 SHARES = {"customer": 30, "internal": 12, "news": 22, "notice": 22, "list": 4, "stranger": 5, "spam": 4, "draft": 1}
 
@@ -110,7 +114,8 @@ def _thread(
     rng: random.Random, seed: int, number: int, people: World, start: int, now: int, portuguese: float
 ) -> Thread:
     kind = rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
-    cast = _cast(rng, kind, "pt" if rng.random() < portuguese else "en", people)
+    language = "pt" if rng.random() < portuguese else "en"
+    cast = _customer(rng, seed, language, people, start) if kind == "customer" else _cast(rng, kind, language, people)
     us = (people.owner, *cast.us)
     sent = _times(rng, start, now, min(cast.length, LONGEST_THREAD))
     senders = tuple(_sender(rng, kind, position, us, cast, people) for position in range(len(sent)))
@@ -120,10 +125,8 @@ def _thread(
 
 def _cast(rng: random.Random, kind: str, language: str, people: World) -> Cast:
     match kind:
-        case "customer":
-            return _customer(rng, language, people)
         case "internal":
-            them = tuple(rng.sample(people.staff, rng.choice((1, 2, 4))))
+            them = _some(rng, people.staff, people.staff_weights, rng.choice((1, 2, 4)))
             length = 1 + int(rng.expovariate(0.5))
             return Cast("pt", them, rng.choice(phrases.INTERNAL), length, company=people.company)
         case "stranger":
@@ -139,13 +142,34 @@ def _cast(rng: random.Random, kind: str, language: str, people: World) -> Cast:
             return _bulk(rng, kind, language, people)
 
 
-def _customer(rng: random.Random, language: str, people: World) -> Cast:
-    weights = people.weights[language]
+def _customer(rng: random.Random, seed: int, language: str, people: World, moment: int) -> Cast:
+    weights = _in_week(seed, people.owner, language, moment // WEEK)
     account = people.customers[language][bisect(weights, rng.random() * weights[-1])]
-    them = tuple(rng.sample(account.contacts, min(len(account.contacts), rng.choice((1, 1, 2)))))
-    us = tuple(rng.sample(people.staff, rng.choice((0, 0, 1, 2))))
+    closeness = [CONTACT_SHARE**rank for rank in range(len(account.contacts))]
+    them = _some(rng, account.contacts, closeness, min(len(account.contacts), rng.choice((1, 1, 2))))
+    us = _some(rng, people.staff, people.staff_weights, rng.choice((0, 0, 1, 2)))
     topic = rng.choice(phrases.CUSTOMER[language])
     return Cast(language, them, topic, 1 + int(rng.expovariate(0.4)), us, account.name)
+
+
+@lru_cache(4096)
+def _in_week(seed: int, owner: Person, language: str, week: int) -> tuple[float, ...]:
+    """How much there is to talk about with each account in a week; cumulative."""
+    people = world(seed, owner)
+
+    def share(account: Account, closeness: float) -> float:
+        projects = people.projects[account.id]
+        at = bisect(projects, (week, LAST_WEEK)) - 1
+        return closeness * (BUSY if at >= 0 and week <= projects[at][1] else 1.0)
+
+    return tuple(accumulate(map(share, people.customers[language], people.weights[language])))
+
+
+def _some(rng: random.Random, people: Sequence[Person], closeness: Sequence[float], count: int) -> tuple[Person, ...]:
+    """`count` of `people`, each as likely as close."""
+    # Efraimidis and Spirakis: the largest of u^(1/weight) are a weighted sample without replacement.
+    lots = sorted(((rng.random() ** (1.0 / weight), at) for at, weight in enumerate(closeness)), reverse=True)
+    return tuple(people[at] for _lot, at in lots[:count])
 
 
 def _bulk(rng: random.Random, kind: str, language: str, people: World) -> Cast:

@@ -10,9 +10,10 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 ACCOUNT_COUNT = 150
+SHAPE = 0.2  # of the gamma distribution of how often one talks with whom: smaller is more unequal
+FIRST_WEEK, LAST_WEEK = 2_000, 4_000  # since 1970: from 2008 to 2046 customers have projects
 FREE_MAIL = "correiolivre.test"
 
 
@@ -49,15 +50,18 @@ class Account:
 class World:
     """Everybody a mailbox of one seed and owner meets.
 
-    `weights` are cumulative, one per account of the language: few of them write most of the mail.
+    Few of them are behind most of the mail. `weights` and `staff_weights`: how often each account (by language) and
+    each colleague is talked with; `projects`: how much more of an account in one week than in another.
     """
 
     owner: Person
     company: str
-    staff: tuple[Person, ...]
+    staff: tuple[Person, ...]  # whom one works with most, first
     accounts: tuple[Account, ...]
     customers: dict[str, tuple[Account, ...]]  # the accounts by language
     weights: dict[str, tuple[float, ...]]
+    staff_weights: tuple[float, ...]
+    projects: dict[int, tuple[tuple[int, int], ...]]  # account → (first week, last week) since 1970, in their order
     bulk: tuple[tuple[Person, str, str], ...]  # sender, kind (news, notice, list), language
     strangers: dict[str, tuple[Person, ...]]  # by language
 
@@ -201,14 +205,17 @@ def world(seed: int = 1, owner: Person = OWNER) -> World:
     rng = random.Random(f"{seed}:{owner.email}:world")
     customers = accounts(seed)
     by_language = {tongue: tuple(each for each in customers if each.language == tongue) for tongue in ("pt", "en")}
+    staff = _distinct(person(rng, "pt", owner.domain) for _ in range(40))
     bulk = tuple((Person(name, f"{local}@{domain}"), kind, tongue) for name, kind, domain, local, tongue in BULK)
     return World(
         owner=owner,
         company=OWN_COMPANY,
-        staff=_distinct(person(rng, "pt", owner.domain) for _ in range(40)),
+        staff=staff,
         accounts=customers,
         customers=by_language,
-        weights={tongue: _weights(len(group)) for tongue, group in by_language.items()},
+        weights={tongue: _closeness(rng, len(group)) for tongue, group in by_language.items()},
+        staff_weights=_closeness(rng, len(staff)),
+        projects={account.id: _projects(rng) for account in customers},
         bulk=bulk,
         strangers={
             tongue: tuple(person(rng, tongue, f"prospect{tongue}{number}.example") for number in range(30))
@@ -217,5 +224,25 @@ def world(seed: int = 1, owner: Person = OWNER) -> World:
     )
 
 
-def _weights(count: int) -> tuple[float, ...]:
-    return tuple(accumulate(1.0 / (rank + 3) for rank in range(count)))
+def _closeness(rng: random.Random, count: int) -> tuple[float, ...]:
+    """How often one talks with each of `count`, the closest first.
+
+    Gamma distributed: what cumulative advantage leads to, and what was found in the records of millions of people,
+    e-mail among them (Iñiguez, Heydari, Kertész, Saramäki, "Universal patterns in egocentric communication networks",
+    Nature Communications 14, 5217, 2023). The shape is ours, within their heterogeneous regime.
+    """
+    return tuple(sorted((rng.gammavariate(SHAPE, 1.0) + 1e-3 for _ in range(count)), reverse=True))
+
+
+def _projects(rng: random.Random) -> tuple[tuple[int, int], ...]:
+    """The weeks in which there is much to talk about with an account: bursts, with long pauses between them.
+
+    Lengths of both are log-normal, as times between e-mails are (Stouffer, Malmgren, Amaral, "Log-normal statistics in
+    e-mail communication patterns", arXiv:physics/0605027); how long in weeks is ours.
+    """
+    found, week = [], FIRST_WEEK + int(rng.lognormvariate(2.0, 1.0))
+    while week < LAST_WEEK:
+        end = week + int(rng.lognormvariate(1.4, 0.7))
+        found.append((week, end))
+        week = end + 2 + int(rng.lognormvariate(2.6, 1.0))
+    return tuple(found)

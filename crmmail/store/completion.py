@@ -1,9 +1,11 @@
 """Whom the user is likely to mean: people ranked by how often and how lately they were written to.
 
-Every message sent adds to the `score` of those it went to, every message received a little to its sender's. What a
-message adds halves each 30 days. Since all of it fades alike, the score is kept as of a fixed day and never has to be
-recomputed: a message adds 2^((its day - that day) / 30). On top of it come those the talk is with right now: who was
-written to, or has answered, in the last hours. Counted once per message (`message.counted`), whatever servers repeat.
+Every message sent adds to the `score` of those it went to: most when it begins a conversation, for there somebody is
+looked for, less when it answers, and little for a copy; every message received adds a trace to its sender's. What a
+message adds halves each 20 days. Since all of it fades alike, the score is kept as of a fixed day and never has to be
+recomputed: a message adds 2^((its day - that day) / 20). On top of it come those the talk is with right now (who was
+written to, or has answered, in the last hours) and those who were written to together with whom the message already
+goes to. Counted once per message (`message.counted`), whatever servers repeat.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from crmmail.model import Address, Draft, Headers
 from crmmail.ops import DRAFTS, SENT, SPAM, TRASH
 from crmmail.store import codec
 
-HALF_LIFE_MS = 30 * 86_400_000
+HALF_LIFE_MS = 20 * 86_400_000
 DAY_ZERO_MS = 1_577_836_800_000  # 2020: what is older counts as if it were of that day, or nearly nothing
-TO, COPIED, HEARD = 1.0, 0.3, 0.01  # what a message adds: for whom it is, who got a copy, who sent it to us
+TO, ANSWERED, COPIED, HEARD = 1.0, 0.4, 0.1, 0.004  # what a message adds: begun with, answered, copied to, from
 LATELY_MS = 2 * 86_400_000
 LATELY_MOST = 50
 TALK = 10.0  # what being in a talk adds at its first moment, in messages written today
 WRITTEN_HALF_MS, ANSWERED_HALF_MS = 8_640_000, 17_280_000  # and how fast that is over: 2.4 and 4.8 hours
+TOGETHER = 20.0  # what a message that went to both adds to one when the other is entered already
+GROUP = 12  # recipients: in a larger one nobody belongs together
 CROWD = 50  # recipients: beyond that a message says nothing about whom the user knows
 AT_ONCE = 2_000
 
@@ -42,6 +46,8 @@ sent_ms = max(sent_ms, excluded.sent_ms), heard_ms = max(heard_ms, excluded.hear
 name = iif(excluded.name != '' AND (excluded.last_ms >= last_ms OR name = ''), excluded.name, name),
 words = iif(excluded.name != '' AND (excluded.last_ms >= last_ms OR name = ''), excluded.words, words),
 last_ms = max(last_ms, excluded.last_ms)"""
+_UPSERT_PAIR = """INSERT INTO person_pair(email, other, score) VALUES (?, ?, ?)
+ON CONFLICT(email, other) DO UPDATE SET score = score + excluded.score"""
 _LAST = "\U0010ffff"
 _AMONG = "email IN (SELECT email FROM person_word WHERE word >= ? AND word < ?)"
 # The inner query reads an index alone, in its order, until enough are found; where few can be, it reads only those.
@@ -49,6 +55,11 @@ _KNOWN = """SELECT p.address, p.name, p.score, p.sent_ms, p.heard_ms
 FROM (SELECT email AS found FROM person WHERE {where} LIMIT ? + (SELECT count(*) FROM forgotten))
 CROSS JOIN person p ON p.email = found
 WHERE NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.email = p.email AND f.at_ms >= p.sent_ms)"""
+
+_TOGETHER = """SELECT p.address, p.name, p.score, p.sent_ms, p.heard_ms, sum(q.score)
+FROM json_each(?) j CROSS JOIN person_pair q ON q.email = j.value CROSS JOIN person p ON p.email = q.other
+WHERE NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.email = p.email AND f.at_ms >= p.sent_ms){matching}
+GROUP BY p.email"""
 
 
 @lru_cache(8192)
@@ -90,7 +101,9 @@ def count(connection: sqlite3.Connection, numbers: Iterable[int], now_ms: int) -
     if not rows:
         return
     own = _own(connection)
-    added, counted = [], []
+    added: list[_Row | None] = []
+    pairs: list[tuple[str, str, float]] = []
+    counted: list[tuple[int]] = []
     for number, base, received_ms, name, email in rows:
         folders = codec.text_state(base).folders
         if folders & _ELSEWHERE:
@@ -98,12 +111,15 @@ def count(connection: sqlite3.Connection, numbers: Iterable[int], now_ms: int) -
         at_ms = min(max(received_ms, 0), now_ms)
         if SENT in folders or folded(email) in own:
             people = list(_written_to(_headers(connection, number)))
-            added += [_row(who, weight, at_ms, own, sent=True) for who, weight in people]
+            rows_of = [_row(who, weight, at_ms, own, sent=True) for who, weight in people]
+            added += rows_of
+            pairs += _pairs([row[0] for row in rows_of if row], at_ms)
         else:
             people = [(Address("" if name == email else name, email), HEARD)] if email else []
             added += [_row(who, weight, at_ms, own, sent=False) for who, weight in people]
         counted += [(number,)] if people else []
     _add(connection, added)
+    connection.executemany(_UPSERT_PAIR, pairs)
     connection.executemany("UPDATE message SET counted = 1 WHERE id = ?", counted)
 
 
@@ -123,9 +139,16 @@ def _headers(connection: sqlite3.Connection, number: int) -> Headers:
 
 
 def _written_to(headers: Headers) -> Iterator[tuple[Address, float]]:
-    everybody = [*((who, TO) for who in headers.to), *((who, COPIED) for who in (*headers.cc, *headers.bcc))]
+    weight = ANSWERED if headers.in_reply_to else TO
+    everybody = [*((who, weight) for who in headers.to), *((who, COPIED) for who in (*headers.cc, *headers.bcc))]
     if len(everybody) <= CROWD:
         yield from everybody
+
+
+def _pairs(emails: Sequence[str], at_ms: int) -> Iterator[tuple[str, str, float]]:
+    """Everybody with everybody else."""
+    if len(emails) <= GROUP:
+        yield from ((one, other, _worth(1.0, at_ms)) for one in emails for other in emails if one != other)
 
 
 def _row(who: Address, weight: float, at_ms: int, own: frozenset[str], *, sent: bool) -> _Row | None:
@@ -160,6 +183,7 @@ def recount(connection: sqlite3.Connection, now_ms: int) -> None:
     """Count everything anew: a mailbox has gone, and with it whom it knew."""
     connection.execute("DELETE FROM person")
     connection.execute("DELETE FROM person_word")
+    connection.execute("DELETE FROM person_pair")
     connection.execute("UPDATE message SET counted = 0 WHERE counted")
     numbers = [row[0] for row in connection.execute("SELECT id FROM message")]
     for start in range(0, len(numbers), AT_ONCE):
@@ -175,21 +199,36 @@ def catch_up(connection: sqlite3.Connection, now_ms: int) -> None:
 # asking
 
 
-def complete(connection: sqlite3.Connection, text: str, limit: int, now_ms: int) -> list[Address]:
+def complete(
+    connection: sqlite3.Connection, text: str, limit: int, now_ms: int, beside: Sequence[str] = ()
+) -> list[Address]:
     """The people all words of `text` are beginnings for, the likeliest first; '' names the likeliest of all.
 
-    Two lists are merged: the first by score, read in its order until enough match, and those of the last days.
+    Three lists are merged: the first by score, read in its order until enough match, those of the last days, and those
+    who were written to together with the addresses `beside`, which are not named again.
     """
     asked = _NOISE.sub(" ", folded(text)).split()[:8]
     matching = "".join(" AND instr(words, ?)" for _word in asked)
     marks = [f" {word}" for word in asked]
     rare = _rare(connection, asked)
     known = _KNOWN.format(where=f"{_AMONG if rare else '1'}{matching} ORDER BY score DESC")
-    found = connection.execute(known, (*rare, *marks, limit)).fetchall()
+    found = connection.execute(known, (*rare, *marks, limit + len(beside))).fetchall()
     lately = _KNOWN.format(where=f"last_ms > ? AND sent_ms > 0{matching} ORDER BY last_ms DESC")
     found += connection.execute(lately, (now_ms - LATELY_MS, *marks, LATELY_MOST)).fetchall()
-    ranked = sorted({row[0]: row for row in found}.values(), key=lambda row: -_likely(row, now_ms))
-    return [Address(row[1], row[0]) for row in ranked[:limit]]
+    entered = {folded(email) for email in beside}
+    company: dict[str, float] = {}
+    if entered:
+        together = connection.execute(_TOGETHER.format(matching=matching), (json.dumps([*entered]), *marks))
+        for *row, score in together:
+            found.append(tuple(row))
+            company[row[0]] = score
+    fading = 2.0 ** (-(now_ms - DAY_ZERO_MS) / HALF_LIFE_MS)
+    likely = {
+        row: _likely(row, now_ms) + TOGETHER * company.get(row[0], 0.0) * fading
+        for row in {row[0]: row for row in found}.values()
+        if folded(row[0]) not in entered
+    }
+    return [Address(row[1], row[0]) for row in sorted(likely, key=lambda row: -likely[row])[:limit]]
 
 
 def _rare(connection: sqlite3.Connection, asked: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 4
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -126,6 +126,8 @@ PEOPLE = (
     "CREATE INDEX cache.person_lately ON person(last_ms)",
     "CREATE TABLE cache.person_word (word TEXT, email TEXT, PRIMARY KEY (word, email)) WITHOUT ROWID",
 )
+# Who is written to together with whom, both ways.
+PAIRS = "CREATE TABLE cache.person_pair (email TEXT, other TEXT, score REAL, PRIMARY KEY (email, other)) WITHOUT ROWID"
 
 
 # All derived: from the desk's records (accounts, contacts, what they are found by), and from these and the mail
@@ -189,13 +191,18 @@ def _add_people(database: Any) -> None:
         database.conn.execute(statement.replace("cache.", "main."))
 
 
+def _add_pairs(database: Any) -> None:
+    database.conn.execute(PAIRS.replace("cache.", "main."))
+    database.conn.execute("DELETE FROM person")  # counted anew, with other weights, at the start that follows
+
+
 def _add_remote_thread(database: Any) -> None:
     database.conn.execute("ALTER TABLE message ADD COLUMN remote_thread TEXT NOT NULL DEFAULT ''")
 
 
 # Version it starts from → the step that leads to the next one.
 DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt}
-CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread, 3: _add_directory}
+CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread, 3: _add_directory, 4: _add_pairs}
 
 CACHE = """
 CREATE TABLE cache.mailbox (
@@ -277,7 +284,7 @@ CREATE VIRTUAL TABLE cache.search USING fts5(
 );
 """
 
-CACHE += ";\n".join((*PEOPLE, *DIRECTORY)) + ";\n"
+CACHE += ";\n".join((*PEOPLE, PAIRS, *DIRECTORY)) + ";\n"
 
 
 def version(connection: sqlite3.Connection, name: str) -> int:

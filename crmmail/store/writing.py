@@ -279,9 +279,12 @@ class Writing(abc.ABC):
 
     # people
 
-    def complete(self, text: str, limit: int = 8) -> list[Address]:
-        """Whom `text` may be the beginning of (of a word of the name, the address, the domain; or the initials)."""
-        return self._read(lambda connection: completion.complete(connection, text, limit, self._now_ms()))
+    def complete(self, text: str, limit: int = 8, beside: Sequence[str] = ()) -> list[Address]:
+        """Whom `text` may be the beginning of (of a word of the name, the address, the domain; or the initials).
+
+        `beside`: the addresses the message goes to already.
+        """
+        return self._read(lambda connection: completion.complete(connection, text, limit, self._now_ms(), beside))
 
     def forget_completion(self, email: str) -> None:
         """Name this person no more, until the user writes to them again."""

@@ -87,7 +87,8 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
 
     def _complete(self, text: str) -> list[Address]:
         try:
-            found = (*self.known_to_account(text), *self.store.complete(text))
+            beside = [person.email for field in self.fields.values() for person in field.people if person.email]
+            found = (*self.known_to_account(text), *self.store.complete(text, beside=beside))
             return list({one.email.casefold(): one for one in reversed(found)}.values())[::-1]
         except CrmMailError:
             return []  # typing goes on without suggestions

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,9 @@ DAY = 86_400
 PEOPLE = 20_000
 REPLAYED = 5_000
 FRAME_MS = 5.0
-INITIALS_FIRST, ANY_FIRST = 0.7, 0.8
+SENT_BY_INITIALS, SENT_BY_NAME = 0.9, 0.7
+BEGUN_BY_INITIALS, BEGUN_BY_NAME = 0.82, 0.55
+BESIDE_BY_INITIALS = 0.88
 
 
 def person(name: str, email: str) -> Address:
@@ -188,62 +192,118 @@ def test_an_answer_among_twenty_thousand_people_takes_less_than_a_frame(store: S
     assert taken[len(taken) // 2] < FRAME_MS
 
 
+def test_whom_one_writes_to_together_is_named_first_and_who_is_entered_no_more(store: Store, post: Post) -> None:
+    rosa = person("Rosa Lima", "rosa@banco.example")
+    for day in range(5, 15):
+        post.wrote(RUI, days=day)
+    post.wrote(RITA, rosa, days=20)
+    assert names(store.complete("r"))[0] == "Rui Sá"
+    assert names(store.complete("r", beside=["Rita.C@banco.example"])) == ["Rosa Lima", "Rui Sá"]
+    assert names(store.complete("ru", beside=["rui@acme.example"])) == []
+
+
+def test_beginning_a_conversation_counts_more_than_answering_or_copying(store: Store, post: Post) -> None:
+    rosa = person("Rosa Lima", "rosa@banco.example")
+    post.wrote(RUI, days=30)
+    for day in (30, 31):
+        headers = Headers("Oi", Address("Ana", "ana@acme.example"), to=(RITA,), cc=(rosa,), in_reply_to="<a@b.example>")
+        post.number += 1
+        told = Incoming(f"p{post.number}", state("sent"), int((post.clock() - day * DAY) * 1000), headers=headers)
+        store.ingest("work", page(told))
+    assert names(store.complete("r")) == ["Rui Sá", "Rita Conceição", "Rosa Lima"]
+
+
+def test_a_cache_from_before_counts_its_people_anew(store: Store, directory: Path, clock: Clock) -> None:
+    Post(store, clock).wrote(RUI, RITA, days=2)
+    store.close()
+    connection = sqlite3.connect(directory / "cache.db")
+    connection.executescript("DROP TABLE person_pair; UPDATE person SET score = 0; PRAGMA user_version = 4")
+    connection.close()
+    with Store.open(directory, clock=clock) as again:
+        assert rows(again, "SELECT count(*) FROM person_pair") == [(2,)]
+        assert rows(again, "SELECT count(*) FROM person WHERE score = 0") == [(0,)]
+
+
 def _letters(who: Address) -> dict[str, str]:
-    """Two letters a user may type for somebody: rui.sa@acme.example is `ru`, `rs` or `ac`."""
+    """Two letters a user types for somebody: `ru` or `rs` for Rui Sá."""
     spoken = completion.folded(who.name).split()
-    return {"name": spoken[0][:2], "initials": spoken[0][0] + spoken[-1][0], "domain": _domain(who)[:2]}
+    return {"name": spoken[0][:2], "initials": spoken[0][0] + spoken[-1][0]}
 
 
-def _domain(who: Address) -> str:
-    return who.email.rpartition("@")[2]
+@dataclass
+class Question:
+    """Somebody a message of the Sent folder is addressed to: the first one, and another one beside."""
+
+    told: Incoming
+    begun: bool  # a conversation: these recipients were typed, those of an answer were there
+    people: tuple[Address, ...]
 
 
-def _replayed(count: int) -> Iterator[tuple[Incoming, Address | None]]:
-    """Generated mail in the order of time, until `count` were sent: (message, the first one it is sent to)."""
+def _replayed(count: int) -> Iterator[Question]:
+    """Generated mail in the order of time, until `count` were sent."""
     sent = 0
-    for letter in reversed(plan(count * 5 + 300, clock=lambda: 1_790_000_000)):
+    for letter in reversed(plan(count * 5 + 1000, clock=lambda: 1_790_000_000)):
         headers = headers_of(letter.raw())
         told = Incoming(letter.name, state(letter.place), letter.received_ms, headers=headers)
         mine = letter.place == "sent"
         sent += mine
-        yield told, headers.to[0] if mine and headers.to else None
+        yield Question(told, not headers.in_reply_to, (*headers.to, *headers.cc) if mine else ())
         if sent == count:
             return
 
 
-def test_the_right_person_after_two_letters_on_a_replayed_mailbox(store: Store, clock: Clock) -> None:
-    """Each message is asked for before it is told: is the first one it goes to, once known, the first line?
+class Score:
+    """Of those asked for, how often the first line was right."""
 
-    The generator draws whom a new conversation is with by lot among 700 people, and which contact of a customer evenly,
-    so that most of it cannot be foreseen. `foresight` is printed beside the figures: the share that even an order
-    would reach which knows how often everybody will have been written to in the end.
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.right: Counter[tuple[str, str]] = Counter()
+
+    def ask(self, scope: str, store: Store, target: Address, beside: tuple[Address, ...]) -> None:
+        self.asked[scope] += 1
+        for kind, typed in _letters(target).items():
+            found = store.complete(typed, 1, beside=[one.email for one in beside])
+            self.right[scope, kind] += [one.email for one in found] == [target.email]
+
+    def share(self, scope: str, kind: str) -> float:
+        return self.right[scope, kind] / self.asked[scope]
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{scope} ({count}): " + ", ".join(f"{kind} {self.share(scope, kind):.1%}" for kind in ("name", "initials"))
+            for scope, count in self.asked.items()
+        )
+
+
+def test_the_right_person_after_two_letters_on_a_replayed_sent_folder(store: Store, clock: Clock) -> None:
+    """Each message is asked for before it is told: is somebody it goes to, once known, the first line?
+
+    The folder: 5,000 messages to some 320 people; whom a conversation is with is drawn by closeness, gamma distributed
+    (shape 0.2), with 20 times as much to say to a customer while a project runs; sources in `sandbox/people.py`. The
+    first person gets 5 % of it, the first 20 together 47 %. The draws are independent of all before: whoever knew the
+    exact chances of each day would have those with whom a conversation begins first in 69 % by two letters of the first
+    name and in 90 % by initials (of a list of 57 first names, `ma` alone begins four).
     """
     known: set[str] = set()
-    asked = 0
-    hits: Counter[str] = Counter()
-    ahead: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    score = Score()
     news: list[Incoming] = []
-    for told, target in _replayed(REPLAYED):
-        clock.now = told.received_ms / 1000
-        if target is not None and news:
+    for question in _replayed(REPLAYED):
+        clock.now = question.told.received_ms / 1000
+        people = question.people
+        if people and news:
             store.ingest("work", page(*news))
             news.clear()
-        if target is not None and target.email in known:
-            asked += 1
-            found = {kind: store.complete(typed, 1)[:1] for kind, typed in _letters(target).items()}
-            right = {kind for kind, people in found.items() if [one.email for one in people] == [target.email]}
-            hits.update(right | ({"any"} if right else set()))
-            for kind, typed in _letters(target).items():
-                ahead[kind, typed][target.email] += 1
-        known |= {target.email} if target else set()
-        news.append(told)
-    foresight = Counter[str]()
-    for (kind, _typed), people in ahead.items():
-        foresight[kind] += max(people.values())
-    shares = {kind: round(count / asked, 3) for kind, count in sorted(hits.items())}
-    print(f"{asked} asked; first line: {shares}; foresight: { {k: round(n / asked, 3) for k, n in foresight.items()} }")
-    assert asked > REPLAYED * 0.8
-    for kind, count in foresight.items():
-        assert hits[kind] > count, kind
-    assert shares["initials"] >= INITIALS_FIRST
-    assert shares["any"] >= ANY_FIRST
+        if people and people[0].email in known:
+            for scope in ("sent", "begun") if question.begun else ("sent",):
+                score.ask(scope, store, people[0], ())
+        if question.begun and len(people) > 1 and people[1].email in known:
+            score.ask("beside", store, people[1], people[:1])
+        known.update(person.email for person in people)
+        news.append(question.told)
+    print(score)
+    assert score.asked["sent"] > REPLAYED * 0.9
+    assert score.share("sent", "initials") >= SENT_BY_INITIALS
+    assert score.share("sent", "name") >= SENT_BY_NAME
+    assert score.share("begun", "initials") >= BEGUN_BY_INITIALS
+    assert score.share("begun", "name") >= BEGUN_BY_NAME
+    assert score.share("beside", "initials") >= BESIDE_BY_INITIALS
