@@ -150,6 +150,8 @@ class Settings:
     """Where attachments are saved; empty means the desktop's download folder."""
     undo_send_seconds: int = 10
     """How long a message that was sent can be brought back: 0 to 60 seconds."""
+    reply_below: bool = False
+    """Whether an answer is written below what it quotes; else above it."""
     look_up: bool = True
     """Whether connecting a mailbox may ask the network about its domain: DNS, and where servers are published."""
     dns_server: str = ""

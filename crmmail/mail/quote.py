@@ -128,6 +128,12 @@ def signed(text: str, signature: str) -> str:
     return f"{own}\n\n{block(signature)}" + (f"\n{rest}" if rest else "")
 
 
+def below(answer: str, signature: str) -> tuple[str, int]:
+    """The body of a reply that is written below its quotation, signed at the end, and where the writing starts."""
+    start = answer.strip("\n") + "\n\n"
+    return start + (f"\n\n{block(signature)}" if signature.strip() else ""), len(start)
+
+
 def resigned(text: str, old: str, new: str) -> str:
     """`text` after a change of identity: its `old` signature becomes `new`. One that was edited stays."""
     if not old.strip():

@@ -80,12 +80,13 @@ def begin(
     zone: tzinfo | None = None,
     remote_thread: str = "",
     account: str = "",
+    below: bool = False,
 ) -> Draft:
     """The draft of a reply to `parent`, or of a forward of it, its cursor where the writing starts.
 
     `identities` of all mailboxes; `own` further addresses that are ours. `selection` is quoted instead of the whole
-    body. `zone` for the date in the quote line (None: the computer's). A forward's files are no part of it:
-    `compose.carried` and `compose.carried_whole` give what the store shall enclose.
+    body. `zone` for the date in the quote line (None: the computer's). `below`: to be written below the quotation. A
+    forward's files are no part of it: `compose.carried` and `compose.carried_whole` give what the store shall enclose.
     """
     chosen = identity(parent.headers, identities, parent.row.mailbox, hints.delivered_to)
     ours = [known.address.email for known in identities] + list(own)
@@ -93,6 +94,11 @@ def begin(
     shown = selection or (parent.body.text if parent.body else "")
     make = quote.forwarded if kind is Kind.FORWARD else quote.answered
     text = make(parent.headers, shown, zone=zone)
+    signature = chosen.signature if chosen else ""
+    if below and text and kind is not Kind.FORWARD:
+        text, cursor = quote.below(text, signature)
+    else:
+        text, cursor = quote.signed(text, signature), 0
     return Draft(
         id=0,
         mailbox=chosen.mailbox if chosen else parent.row.mailbox,
@@ -100,7 +106,8 @@ def begin(
         to=whom.to,
         cc=whom.cc,
         subject=subject(kind, parent.headers.subject),
-        text=quote.signed(text, chosen.signature if chosen else ""),
+        text=text,
+        cursor=cursor,
         kind=kind.value,
         parent=parent.row.id,
         in_reply_to=parent.headers.message_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from crmmail.model import Mailbox, Phase, Status
@@ -137,6 +137,10 @@ class Engine:
         worker = self._workers.get(mailbox_id)
         return worker.scope_wanted if worker else ""
 
+    def uploads(self) -> dict[int, tuple[int, int]]:
+        """Of the messages being sent: outgoing id → (bytes uploaded, bytes in all)."""
+        return {number: done for worker in self._workers.values() for number, done in worker.uploads.items()}
+
     def _chosen(self, mailbox_id: str | None) -> list[_Worker]:
         if mailbox_id is None:
             return list(self._workers.values())
@@ -215,6 +219,11 @@ class _Worker(threading.Thread):
     @property
     def scope_wanted(self) -> str:
         return self._sync.scope_wanted if self._sync else ""
+
+    @property
+    def uploads(self) -> Mapping[int, tuple[int, int]]:
+        sync = self._sync
+        return sync.uploads if sync else {}
 
     # The thread
 

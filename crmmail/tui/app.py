@@ -11,7 +11,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,6 +213,11 @@ class CrmMail(Keeping, App[None]):
         """Something waits for the servers."""
         if self.engine is not None:
             self.engine.wake()
+
+    @property
+    def uploads(self) -> Mapping[int, tuple[int, int]]:
+        """Of the messages being sent: outgoing id → (bytes uploaded, bytes in all)."""
+        return self.engine.uploads() if self.engine is not None else {}
 
     def want(self, message: int) -> None:
         """This message's body first."""

@@ -83,6 +83,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
         self.cleared: Draft | None = None
         self._opening = notice
         self._to_attach = list(attach)
+        self._signature = ""  # the one in the text
         self._keep = keep  # what it was opened with is worth a draft, also unchanged
 
     def _complete(self, text: str) -> list[Address]:
@@ -149,6 +150,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
         """Fill the fields."""
         self.sender.put(self.identities, draft.mailbox, draft.sender)
         self.customer.put_account(self.store.account(draft.account) if draft.account else None)
+        self._signature = self.sender.signature
         for name, people in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc)):
             self.fields[name].put(people)
             self._show_row(name, name == "to" or bool(people))
@@ -234,7 +236,19 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
 
     @on(Sender.Changed)
     def _other_sender(self) -> None:
+        self._sign()
         self.weigh()
+
+    def _sign(self) -> None:
+        """Another identity signs otherwise; a signature that was edited stays."""
+        from crmmail.mail import quote
+
+        before, self._signature = self._signature, self.sender.signature
+        text, place = self.body.text, self.body.place
+        signed = text if before == self._signature else quote.resigned(text, before, self._signature)
+        if signed != text:
+            behind = not signed.startswith(text[:place])
+            self.body.put(signed, max(0, place + (len(signed) - len(text) if behind else 0)))
 
     @on(Recipients.Offered)
     def _offered(self, event: Recipients.Offered) -> None:

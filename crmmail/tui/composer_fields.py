@@ -77,6 +77,11 @@ class Sender(Painted, can_focus=True):
             self.post_message(self.Changed())
 
     @property
+    def signature(self) -> str:
+        """What it signs with."""
+        return self.identity.signature if self.identity else ""
+
+    @property
     def index(self) -> int:
         """Which one it is."""
         return self.identities.index(self.identity) if self.identity in self.identities else 0

@@ -73,7 +73,8 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         self._explain()
 
     def _tick(self) -> None:
-        if any(isinstance(one, Outgoing) and one.state is SendState.HELD for one in self.entries):
+        moving = (SendState.HELD, SendState.SENDING)
+        if any(isinstance(one, Outgoing) and one.state in moving for one in self.entries):
             self._paint()
 
     def _label(self, entry: Entry) -> tuple[str, int]:
@@ -81,7 +82,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
 
     def _line(self, entry: Entry) -> tuple[str, str]:
         if isinstance(entry, Outgoing):
-            return outgoing_lines.line(entry, self.clock())
+            return outgoing_lines.line(entry, self.clock(), self._mail_program.uploads.get(entry.id))
         refused = [op for op in entry if op.state is OpState.REJECTED]
         waiting = max((op.not_before for op in entry), default=0.0)
         if refused:
@@ -246,9 +247,12 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
             self.read()
             self.hint(_("Called off: it waits among the drafts."))
 
+    @property
+    def _mail_program(self) -> CrmMail:
+        return self.app  # type: ignore[return-value]
+
     def _wake(self) -> None:
-        app: CrmMail = self.app  # type: ignore[assignment]
-        app.wake()
+        self._mail_program.wake()
 
     def action_close_outbox(self) -> None:
         """Back."""

@@ -7,7 +7,7 @@ import math
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.model import Outgoing, SendState
-from crmmail.tui import words
+from crmmail.tui import format, words
 
 NEEDS_USER = frozenset({SendState.FAILED, SendState.UNKNOWN})
 WAITING = frozenset({SendState.HELD, SendState.QUEUED})
@@ -28,8 +28,23 @@ def _rank(state: SendState) -> int:
     return {SendState.SENDING: 1, SendState.HELD: 2, SendState.QUEUED: 3, SendState.ACCEPTED: 4}.get(state, 5)
 
 
-def state(one: Outgoing, now: float) -> str:
-    """Where it stands."""
+LARGE = 1_000_000  # bytes: what is smaller is through before anybody reads how far it is
+
+Upload = tuple[int, int]  # bytes done, bytes in all
+
+
+def progress(upload: Upload | None) -> str:
+    """How far a large upload is, '' for anything else."""
+    if upload is None or upload[1] < LARGE:
+        return ""
+    done, total = upload
+    return _("{done} of {total} ({percent} %)").format(
+        done=format.size(done), total=format.size(total), percent=min(100, done * 100 // total)
+    )
+
+
+def state(one: Outgoing, now: float, upload: Upload | None = None) -> str:
+    """Where it stands; `upload`: how far it is on its way to the server."""
     match one.state:
         case SendState.HELD | SendState.QUEUED if one.not_before > now:
             if one.not_before - now < 90:
@@ -38,7 +53,7 @@ def state(one: Outgoing, now: float) -> str:
         case SendState.HELD | SendState.QUEUED:
             return _("queued")
         case SendState.SENDING:
-            return _("being sent")
+            return f"{_('being sent')}  {progress(upload)}".rstrip()
         case SendState.ACCEPTED:
             return _("accepted by the server")
         case SendState.SEEN:
@@ -50,11 +65,11 @@ def state(one: Outgoing, now: float) -> str:
     return _("called off")
 
 
-def line(one: Outgoing, now: float) -> tuple[str, str]:
+def line(one: Outgoing, now: float, upload: Upload | None = None) -> tuple[str, str]:
     """What the outbox shows of it: subject and people at the left, its state at the right."""
     people = ", ".join(one.recipients[:2]) + (" …" if len(one.recipients) > 2 else "")
     subject = clean_line(one.subject) or _("(no subject)")
-    return f"{subject}  →  {clean_line(people)}", state(one, now)
+    return f"{subject}  →  {clean_line(people)}", state(one, now, upload)
 
 
 def explanation(one: Outgoing) -> str:

@@ -10,7 +10,7 @@ from textual.timer import Timer
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
-from crmmail.mail import reply
+from crmmail.mail import quote, reply
 from crmmail.mail.reply import Kind
 from crmmail.model import Change, Draft, Message, Outgoing, Role, SendState
 from crmmail.tui import outgoing_lines, words
@@ -27,6 +27,8 @@ class Writing(Reading, Acts, Telling, Going):
 
     sent_last: tuple[Outgoing, float] | None = None  # and when: what `z` takes back until something else is done
     _countdown: Timer | None = None
+    _watching: Timer | None = None
+    _progress: str = ""  # what was said last of an upload
     _told: set[tuple[int, SendState]] = set()  # replaced, never changed in place
 
     # --- opening the composer
@@ -58,7 +60,7 @@ class Writing(Reading, Acts, Telling, Going):
         shown = self.messages.query_shown.mailbox
         identities = self.store.identities(shown) or self.store.identities()
         sender = identities[0] if identities else None
-        text = f"\n\n-- \n{sender.signature}" if sender and sender.signature else ""
+        text = quote.signed("", sender.signature) if sender else ""
         mailbox, address = (sender.mailbox, sender.address.email) if sender else (shown, "")
         self.write(replace(draft, mailbox=mailbox, sender=address, text=text))
 
@@ -129,6 +131,7 @@ class Writing(Reading, Acts, Telling, Going):
                 hints=reply.hints(raw),
                 selection=selection,
                 account=links[0].account if links else "",
+                below=self.program.settings.reply_below,
             )
             draft = replace(draft, remote_thread=self.store.remote_thread(message.row.id, draft.mailbox))
             if kind is Kind.FORWARD:
@@ -303,11 +306,31 @@ class Writing(Reading, Acts, Telling, Going):
         self._stop_countdown()
         self.write(draft, notice=_("Brought back: nothing was sent."))
 
+    def _watch(self) -> None:
+        """While a large message is uploaded, how far it is, unless something else was said meanwhile."""
+        going = self.store.outgoing((SendState.SENDING,))
+        if not going and self._watching is not None:
+            self._watching.stop()
+            self._watching = None
+            if self.notice.text == self._progress:
+                self.say(_("On its way."), words.OK, "go_outbox")
+        elif going and self._watching is None:
+            self._watching = self.set_interval(0.5, self._watch)
+        uploads = self.program.uploads
+        for one in going:
+            far = outgoing_lines.progress(uploads.get(one.id))
+            if far and (
+                not self.notice.text or self.notice.text.startswith((_("On its way."), self._progress or "\0"))
+            ):
+                self.say(_("Uploading: {progress}").format(progress=far), words.BUSY, "go_outbox")
+                self._progress = self.notice.text
+
     def tell(self, change: Change) -> None:
         """A message that could not be sent is said, not left in the outbox; each once."""
         super().tell(change)
         if not change.outbox:
             return
+        self._watch()
         troubled = self.store.outgoing(outgoing_lines.NEEDS_USER)
         fresh = [one for one in troubled if (one.id, one.state) not in self._told]
         self._told = {(one.id, one.state) for one in troubled}

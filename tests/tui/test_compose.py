@@ -162,7 +162,7 @@ async def test_chips_from_typing_pasting_and_backspace(post, clock):
 
 async def test_suggestions_come_from_whom_one_wrote_to_and_one_key_takes_them(post, clock, monkeypatch):
     known = [ANA, Address("Anabela", "anabela@y.example")]
-    monkeypatch.setattr(post, "complete", lambda text, limit=8: known if "ana".startswith(text) else [])
+    monkeypatch.setattr(post, "complete", lambda text, limit=8, beside=(): known if "ana".startswith(text) else [])
     app = app_on(post, clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
@@ -193,6 +193,33 @@ async def test_the_sender_is_chosen_and_an_unverified_one_says_so(post, clock):
         await until(pilot, lambda: app.screen is screen)
         assert screen.written().sender == "vendas@nos.example"
         await until(pilot, lambda: "not verified" in shown(app))
+
+
+async def test_another_sender_signs_otherwise_and_an_edited_signature_stays(post, clock):
+    mine, ours = Address("Maria Prado", "me@gmail.example"), Address("Vendas", "vendas@nos.example")
+    identities = [
+        Identity("gmail", mine, default=True, signature="Maria\nRua 1"),
+        Identity("gmail", ours, signature="Equipe"),
+    ]
+    post.set_identities("gmail", identities)
+    app = app_on(post, clock)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        screen = await composer(pilot)
+        screen.body.focus()
+        await pilot.press(*keys("Hello"))
+        assert screen.body.text == "Hello\n\n-- \nMaria\nRua 1\n"
+        screen.sender.choose(1)
+        await pilot.pause()
+        assert screen.body.text == "Hello\n\n-- \nEquipe\n"
+        assert screen.body.place == len("Hello")
+        screen.sender.choose(0)
+        await pilot.pause()
+        assert screen.body.text == "Hello\n\n-- \nMaria\nRua 1\n"
+        screen.body.put("Hello\n\n-- \nM.\n", 2)
+        screen.sender.choose(1)
+        await pilot.pause()
+        assert screen.body.text == "Hello\n\n-- \nM.\n"
 
 
 async def test_clearing_the_fields_can_be_taken_back(post, clock):
@@ -513,6 +540,22 @@ async def test_reply_goes_to_the_sender_quotes_the_text_and_threads(post, clock)
         assert b"References: <0@acme.example>" in mime
 
 
+@pytest.mark.parametrize("below", [False, True])
+async def test_the_answer_is_written_above_or_below_the_quotation_as_set(post, clock, below):
+    identity = Identity("gmail", Address("Maria Prado", "me@gmail.example"), default=True, signature="Maria")
+    post.set_identities("gmail", [identity])
+    app = app_on(post, clock, reply_below=below)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("r")
+        screen = await composer(pilot)
+        await pilot.press(*keys("Yes."))
+        text = screen.body.text
+        assert text.index("Yes.") == (text.rindex("> Kind regards") + len("> Kind regards\n\n") if below else 0)
+        assert (text.index("> Hello") < text.index("Yes.")) is below
+        assert text.index("Yes.") < text.index("-- \nMaria")
+        assert text.endswith("-- \nMaria\n") is below
+
+
 async def test_a_reply_quotes_what_is_selected_in_the_reader(post, clock):
     app = app_on(post, clock)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -676,8 +719,8 @@ async def test_a_template_comes_in_filled_and_an_open_place_is_asked_about(post,
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "hello.txt").write_text("Subject: Hi {first_name}\nDear {first_name} of {conta},\n")
     app = app_on(post, clock)
-    app.place = place
     async with app.run_test(size=(100, 30)) as pilot:
+        app.place = place
         await pilot.press("c")
         screen = await composer(pilot)
         await paste(pilot, "Ana Souza <ana@x.example>")

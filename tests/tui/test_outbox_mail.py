@@ -60,6 +60,57 @@ async def test_every_state_has_its_words(post, clock, state):  # noqa: F811
             assert "The line broke." in shown(app)
 
 
+class Uploading:
+    """An engine that uploads."""
+
+    def __init__(self) -> None:
+        self.far: dict[int, tuple[int, int]] = {}
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def wake(self, mailbox_id=None) -> None: ...
+    def want(self, message_id) -> None: ...
+    def scope_wanted(self, mailbox_id) -> str:
+        return ""
+
+    def uploads(self):
+        return dict(self.far)
+
+
+async def test_a_large_upload_shows_how_far_it_is_in_the_outbox_and_below_the_list(post, clock):  # noqa: F811
+    engine = Uploading()
+    app = app_on(post, clock)
+    async with app.run_test(size=(120, 30)) as pilot:
+        app.engine = engine
+        number = queued(post, SendState.SENDING)
+        engine.far[number] = (12_000_000, 30_000_000)
+        await until(pilot, lambda: "Uploading: 12 MB of 30 MB (40 %)" in shown(app))
+        await opened(pilot)
+        await until(pilot, lambda: "12 MB of 30 MB (40 %)" in shown(app))
+        engine.far[number] = (29_900_000, 30_000_000)
+        await until(pilot, lambda: "30 MB of 30 MB (99 %)" in shown(app))
+        await pilot.press("escape")
+        engine.far.clear()
+        post.note_outgoing(number, state=SendState.ACCEPTED)
+        await until(pilot, lambda: "On its way." in shown(app))
+
+
+async def test_the_progress_of_an_upload_overwrites_no_other_news(post, clock):  # noqa: F811
+    engine = Uploading()
+    app = app_on(post, clock)
+    async with app.run_test(size=(120, 30)) as pilot:
+        app.engine = engine
+        number = queued(post, SendState.SENDING)
+        app.screen.say("Something else happened.")
+        engine.far[number] = (12_000_000, 30_000_000)
+        await pilot.pause(0.8)
+        assert "Something else happened." in shown(app)
+
+
+def test_a_small_upload_is_not_worth_a_word():
+    assert outgoing_lines.progress((1, 900_000)) == outgoing_lines.progress(None) == ""
+
+
 def test_the_words_of_all_states_differ():
     assert len(set(STATES.values())) == len(STATES)
     assert {SendState.FAILED, SendState.UNKNOWN} == outgoing_lines.NEEDS_USER
