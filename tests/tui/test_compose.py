@@ -720,9 +720,9 @@ async def test_a_template_comes_in_filled_and_an_open_place_is_asked_about(post,
     (tmp_path / "templates" / "hello.txt").write_text("Subject: Hi {first_name}\nDear {first_name} of {conta},\n")
     app = app_on(post, clock)
     async with app.run_test(size=(100, 30)) as pilot:
-        app.place = place
         await pilot.press("c")
         screen = await composer(pilot)
+        app.place = place  # a profile whose mailboxes nobody has connected would begin with connecting one
         await paste(pilot, "Ana Souza <ana@x.example>")
         await pilot.press("alt+t")
         await until(pilot, lambda: isinstance(app.screen, Picker))
