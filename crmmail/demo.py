@@ -175,7 +175,7 @@ def run(*, messages: int = 2000, seed: int = 1, mail: Path | None = None, offlin
     """Show the program on made-up mail, or on a copy of `mail`; returns the exit code when the user leaves."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SettingsError(
-            _("crmmail needs a terminal to open in."),
+            _("crmmail needs a terminal to run in."),
             next_step=_("In a script use `crmmail sandbox` and the other commands."),
         )
     options = ["--messages", str(messages), "--seed", str(seed), "--refuse"]

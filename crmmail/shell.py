@@ -98,7 +98,7 @@ def read(place: config.Profile, settings: config.Settings) -> Iterator[Store]:
 def _open(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SettingsError(
-            _("crmmail needs a terminal to open in."),
+            _("crmmail needs a terminal to run in."),
             next_step=_("In a script use `crmmail list`, `crmmail show` and the other commands."),
         )
     from crmmail.tui import garbage

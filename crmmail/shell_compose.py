@@ -28,7 +28,7 @@ def compose(place: config.Profile, settings: config.Settings, options: argparse.
     """Open the composer on what the options say; without a mailbox too. Returns the exit code."""
     if not sys.stdout.isatty():
         raise SettingsError(
-            _("crmmail needs a terminal to open in."), next_step=_("In a script use `crmmail send`, which needs none.")
+            _("crmmail needs a terminal to run in."), next_step=_("In a script use `crmmail send`, which needs none.")
         )
     draft, notice = asked_for(options)
     for path in options.attach:
@@ -100,7 +100,7 @@ def _terminal_back() -> None:
     try:
         handle = os.open("/dev/tty", os.O_RDONLY)
     except OSError as error:
-        raise SettingsError(_("crmmail needs a terminal to open in.")) from error
+        raise SettingsError(_("crmmail needs a terminal to run in.")) from error
     os.dup2(handle, 0)
     os.close(handle)
 
@@ -136,7 +136,7 @@ def _refuse(findings: tuple[Any, ...], *, attached: bool, sure: bool) -> None:
         if finding.severity is Severity.BLOCK:
             raise DraftError(finding.sentence, next_step=_("Nothing was queued."))
         if not sure:
-            raise DraftError(finding.sentence, next_step=_("Nothing was queued. Add --yes when it is meant so."))
+            raise DraftError(finding.sentence, next_step=_("Nothing was queued. Add --yes if you mean it."))
 
 
 def _identity(store: Store, wanted: str) -> Identity:
@@ -153,8 +153,8 @@ def _identity(store: Store, wanted: str) -> Identity:
         if wanted.casefold() in (one.address.email.casefold(), one.mailbox.casefold()):
             return one
     raise SettingsError(
-        _("“{address}” is none of your addresses.").format(address=wanted[:200]),
-        next_step=_("There are: {addresses}.").format(addresses=", ".join(one.address.email for one in known)),
+        _("“{address}” is not one of your addresses.").format(address=wanted[:200]),
+        next_step=_("Yours are: {addresses}.").format(addresses=", ".join(one.address.email for one in known)),
     )
 
 
@@ -228,7 +228,7 @@ def add_parsers(commands: Any, again: argparse.ArgumentParser) -> None:
     sending = commands.add_parser("send", parents=[again], help=_("queue a message, its text from standard input"))
     _add_fields(sending)
     sending.add_argument("--body-file", default="-", metavar="FILE", help=_("its text; - for standard input"))
-    sending.add_argument("--yes", action="store_true", help=_("send although something seems to be missing"))
+    sending.add_argument("--yes", action="store_true", help=_("send even if something seems to be missing"))
     sending.add_argument("--json", action="store_true", help=_("as JSON"))
 
 

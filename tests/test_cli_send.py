@@ -90,8 +90,8 @@ def test_the_outbox_shows_states_and_takes_answers(place: config.Profile, run: R
         (["--to", "nobody", "--subject", "x"], "Oi", "not a valid address"),
         (["--subject", "x"], "Oi", "no recipient"),
         (["--to", "a@x.example", "--subject", "x", "--attach", "/no/such/file"], "Oi", "no file"),
-        (["--to", "a@x.example", "--subject", "x", "--from", "other@x.example"], "Oi", "none of your addresses"),
-        (["--to", "a@x.example", "--subject", "x"], "Dear {first_name},", "not filled in"),
+        (["--to", "a@x.example", "--subject", "x", "--from", "other@x.example"], "Oi", "not one of your addresses"),
+        (["--to", "a@x.example", "--subject", "x"], "Dear {first_name},", "not been filled in"),
         (["--to", "a@x.example", "--subject", "x"], "See attached.", "nothing is attached"),
         (["--to", "a@x.example\r\nBcc: evil@x.example", "--subject", "x"], "", "--yes"),
     ],
@@ -175,7 +175,7 @@ def test_compose_opens_on_an_empty_profile_shows_the_link_and_keeps_the_draft(tm
     try:
         assert b"From a link" in _output_until(leader, b"From a link", 30)
         os.write(leader, b"\x1b")
-        _output_until(leader, b"Draft kept", 10)
+        _output_until(leader, b"Draft saved: you will find it in Drafts", 10)
         os.write(leader, b"\x11")
         process.wait(15)
     finally:

@@ -283,7 +283,7 @@ def _many_sentence(values: dict[str, str | int]) -> str:
 
 
 def _large_sentence(values: dict[str, str | int]) -> str:
-    return _("The message has about {size} MB; the server takes {limit} MB.").format(
+    return _("The message is about {size} MB; the server accepts up to {limit} MB.").format(
         size=_megabytes(values["size"]), limit=_megabytes(values["limit"])
     )
 
@@ -294,14 +294,14 @@ _SENTENCES: dict[Code, Callable[[dict[str, str | int]], str]] = {
     Code.INVALID_RECIPIENT: _invalid_sentence,
     Code.TOO_LARGE: _large_sentence,
     Code.UNVERIFIED_SENDER: lambda values: _(
-        "{address} is not verified at the server, which would send from another address of yours."
+        "{address} is not verified on the server, which would send from another of your addresses."
     ).format(**values),
-    Code.OTHER_SENDER: lambda values: _("You wrote from {before} before, and now from {address}.").format(**values),
-    Code.WAS_BLIND_COPIED: lambda values: _("You were in blind copy: everybody would learn of it."),
+    Code.OTHER_SENDER: lambda values: _("You last wrote from {before}; this goes out from {address}.").format(**values),
+    Code.WAS_BLIND_COPIED: lambda values: _("You were blind-copied: everyone would find out."),
     Code.MANY_RECIPIENTS: _many_sentence,
     Code.EMPTY_SUBJECT: lambda values: _("The subject is empty."),
     Code.EMPTY_TEXT: lambda values: _("The message is empty."),
-    Code.MISSING_ATTACHMENT: lambda values: _("It says “{words}”, but nothing is attached.").format(**values),
+    Code.MISSING_ATTACHMENT: lambda values: _("The text says “{words}”, but nothing is attached.").format(**values),
     Code.OTHER_ACCOUNT: lambda values: _(
         "{address} is a contact of {other}, and this is written for {account}."
     ).format(**values),
@@ -309,5 +309,5 @@ _SENTENCES: dict[Code, Callable[[dict[str, str | int]], str]] = {
     Code.OTHER_IDENTITY: lambda values: _("{account} last heard from you as {before}, and now as {address}.").format(
         **values
     ),
-    Code.UNRESOLVED_PLACE: lambda values: _("{{{place}}} is not filled in.").format(**values),
+    Code.UNRESOLVED_PLACE: lambda values: _("{{{place}}} has not been filled in.").format(**values),
 }

@@ -152,7 +152,7 @@ def _checked(person: Address) -> Address:
         )
     raise DraftError(
         _("“{address}” is not a valid address.").format(address=shown),
-        next_step=_("Correct it or take it out, then send again."),
+        next_step=_("Correct or remove it, then send again."),
     )
 
 
@@ -219,8 +219,8 @@ def _content(file: Enclosure, contents: Contents) -> bytes:
 
 def _gone(file: Enclosure) -> DraftError:
     return DraftError(
-        _("The attachment “{name}” is no longer there as it was attached.").format(name=clean_line(file.name, 80)),
-        next_step=_("Attach the file again or take it out, then send again."),
+        _("The attachment “{name}” is no longer what was attached.").format(name=clean_line(file.name, 80)),
+        next_step=_("Attach the file again or remove it, then send again."),
     )
 
 

@@ -67,7 +67,7 @@ def parse(url: str) -> Mailto:
     if not _SCHEME.match(url) or len(url) > URL_LIMIT:
         raise SettingsError(
             _("“{url}” is not a mailto: address.").format(url=clean_line(url, 80)),
-            next_step=_("It looks like mailto:name@example.com?subject=Hello."),
+            next_step=_("It should look like mailto:name@example.com?subject=Hello."),
         )
     path, _mark, query = url[7:].partition("#")[0].partition("?")
     people: dict[str, list[Address]] = {"to": [], "cc": [], "bcc": []}

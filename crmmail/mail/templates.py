@@ -58,7 +58,7 @@ class Problem:
 
     def sentence(self, file: str) -> str:
         """What to tell the user about it."""
-        return _("{file}, line {line}, column {column}: nothing is called {{{place}}}.").format(
+        return _("{file}, line {line}, column {column}: there is no placeholder {{{place}}}.").format(
             file=file, line=self.line, column=self.column, place=self.place
         )
 
@@ -151,7 +151,7 @@ def _from_toml(file: str, stem: str, content: str, problems: tuple[Problem, ...]
         table = tomllib.loads(content)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(
-            _("{file} is no valid template: {reason}").format(file=file, reason=clean_line(str(error), 200)),
+            _("{file} is not a valid template: {reason}").format(file=file, reason=clean_line(str(error), 200)),
             next_step=_("Correct the file, then open the templates again."),
         ) from error
     text = table.get("text", table.get("body"))
@@ -160,7 +160,7 @@ def _from_toml(file: str, stem: str, content: str, problems: tuple[Problem, ...]
     wrong += [] if isinstance(table.get("markdown", False), bool) else ["markdown"]
     if wrong or not isinstance(text, str):
         raise SettingsError(
-            _("{file} is no valid template: {name} is missing or not of the right kind.").format(
+            _("{file} is not a valid template: {name} is missing or of the wrong kind.").format(
                 file=file, name=wrong[0]
             ),
             next_step=_('A template needs text = "..." and may have name, subject and markdown.'),

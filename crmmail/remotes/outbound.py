@@ -46,7 +46,7 @@ def check_size(mime: bytes, limit: int) -> None:
             _("The message is too large to send: {size} MB, and {limit} MB are allowed.").format(
                 size=-(-len(mime) // 1_000_000), limit=limit // 1_000_000
             ),
-            next_step=_("Remove an attachment, or share the file by a link."),
+            next_step=_("Remove an attachment, or share the file as a link."),
             status=413,
         )
 

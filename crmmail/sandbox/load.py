@@ -108,7 +108,7 @@ def _take(path: Path, root: Path, loaded: Loaded) -> None:
         # A named pipe would wait for a writer for ever: look before opening.
         status = path.stat() if path == root else path.lstat()
         if stat.S_ISREG(status.st_mode):
-            reason = "" if _add(path, root, status, loaded) else N_("It is no mail.")
+            reason = "" if _add(path, root, status, loaded) else N_("This is not an e-mail message.")
         else:
             reason = N_("It is not a file.")
     except OSError:

@@ -49,10 +49,10 @@ def read(path: Path) -> bytes:
                 raise DraftError(_("“{name}” is not a file that can be attached.").format(name=name))
             if before.st_size > LARGEST:
                 raise DraftError(
-                    _("“{name}” is larger than any provider takes ({size} MB).").format(
+                    _("“{name}” is larger than any provider accepts ({size} MB).").format(
                         name=name, size=before.st_size // 1_000_000
                     ),
-                    next_step=_("Share it by a link instead."),
+                    next_step=_("Share it as a link instead."),
                 )
             content = file.read(before.st_size + 1)
             after = os.fstat(handle)
@@ -99,7 +99,7 @@ def unpack(digest: str, found: tuple[int, bytes] | None) -> bytes:
     content = _unpacked(found)
     if content is None or hashlib.sha256(content).hexdigest() != digest:
         raise StoreError(
-            _("A file of this message is no longer as it was kept: the disk has changed it."),
+            _("An attachment of this message was damaged on the disk."),
             next_step=_("Attach it again."),
         )
     return content

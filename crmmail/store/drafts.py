@@ -220,8 +220,8 @@ def enclose(
 def gone() -> DraftError:
     """The draft is not open any more."""
     return DraftError(
-        _("This message is no longer a draft: it was sent or discarded meanwhile."),
-        next_step=_("Look into the outbox, or undo."),
+        _("This message is no longer a draft: it has been sent or discarded in the meantime."),
+        next_step=_("Check the outbox, or undo."),
     )
 
 

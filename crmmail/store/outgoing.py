@@ -22,7 +22,7 @@ from crmmail.model import Draft, Outgoing, SendState
 from crmmail.store import blobs, codec, completion, drafts, remote_drafts
 from crmmail.store.blobs import Blob
 
-ALTERED = N_("What was queued has been altered on the disk; it was not sent.")
+ALTERED = N_("The queued message was altered on the disk; it was not sent.")
 MARKED = N_("Marked as sent by you.")
 
 S = SendState
@@ -240,7 +240,7 @@ def resend(connection: sqlite3.Connection, number: int, now: float) -> Outgoing:
     """Queue a failed or unknown message again. Raises StoreError when it is in another state."""
     found = entry(connection, number).outgoing
     if found.state not in (SendState.FAILED, SendState.UNKNOWN):
-        raise DraftError(_("Only a message that failed, or whose fate is not known, can be sent again."))
+        raise DraftError(_("Only a message that failed, or may not have gone out, can be sent again."))
     again = {"state": SendState.QUEUED, "not_before": 0.0, "error": "", "remote_draft": ""}  # it may be gone
     return note(connection, number, now, again)
 

@@ -132,7 +132,7 @@ class Writing(abc.ABC):
             if ours is not None:
                 return ours
             raise StoreError(
-                _("This draft is not downloaded yet."), next_step=_("Wait until it is here, then open it again.")
+                _("This draft has not been downloaded yet."), next_step=_("Wait a moment, then open it again.")
             )
         own = [one.address.email for one in self.identities(row.mailbox)]
         fresh, files = remote_drafts.from_message(row.mailbox, raw, own)

@@ -115,7 +115,7 @@ class Sending:
         """What an earlier step or process left half-way. Before a draft is noted nothing can have gone out."""
         for outgoing in self._mine(SendState.SENDING):
             if outgoing.remote_draft:
-                self._doubt(outgoing, _("The sending was interrupted; crmmail looks whether it went out."))
+                self._doubt(outgoing, _("Sending was interrupted; crmmail is checking whether it went out."))
             else:
                 self._requeue(outgoing)
 
@@ -184,7 +184,9 @@ class Sending:
 
     def _too_early(self, outgoing: Outgoing) -> int:
         at = self._clock() + self._unsettled(outgoing)
-        self._note(outgoing, state=SendState.UNKNOWN, not_before=at, error=_("crmmail looks whether it went out."))
+        self._note(
+            outgoing, state=SendState.UNKNOWN, not_before=at, error=_("crmmail is checking whether it went out.")
+        )
         return 0
 
     def _noted(self, outgoing: Outgoing, draft: DraftRef) -> DraftRef:
@@ -280,7 +282,7 @@ class Sending:
         sentence = (
             _("It may have been sent: it is neither among the drafts nor in Sent.")
             if sure
-            else _("It is not in Sent yet; crmmail looks again.")
+            else _("It is not in Sent yet; crmmail will look again.")
         )
         wait = LATER if sure else LOOKS[looks]
         self._note(outgoing, state=SendState.UNKNOWN, not_before=self._clock() + wait, error=sentence)

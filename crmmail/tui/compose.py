@@ -143,8 +143,8 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
 
     def _missing(self) -> str:
         if not self.boxes:
-            return _("No mailbox is connected yet: the draft is kept. `crmmail connect` connects one.")
-        return _("From these mailboxes nothing can be sent yet: the draft is kept.")
+            return _("No mailbox is connected yet; your draft is kept. `crmmail connect` connects one.")
+        return _("These mailboxes cannot send yet; your draft is kept.")
 
     def show_draft(self, draft: Draft) -> None:
         """Fill the fields."""
@@ -264,7 +264,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
     def action_compose_close(self) -> None:
         """Close; what was written is kept."""
         if self.busy:
-            self.hint(_("A moment: this is just being done."))
+            self.hint(_("One moment: still working on it."))
             return
         for field in self.fields.values():
             field.finish()
@@ -289,7 +289,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
         self.show_draft(_emptied(self.cleared))
         self.changed()
         self.fields["to"].focus()
-        self.say(_("All fields are cleared"), words.OK, "compose_unclear")
+        self.say(_("Fields cleared"), words.OK, "compose_unclear")
 
     def action_compose_unclear(self) -> None:
         """Bring the fields back."""
@@ -298,7 +298,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
             self.show_draft(before)
             self.body.focus()
             self.changed()
-            self.say(_("The fields are back"))
+            self.say(_("Fields restored"))
 
     def action_compose_from(self) -> None:
         """Choose the sender from all identities."""
@@ -386,4 +386,4 @@ def outcome_sentence(outcome: Outcome) -> str:
     """What to tell after a composer closed without sending."""
     if outcome.discarded:
         return _("Draft discarded")
-    return _("Draft kept: it waits among the drafts") if outcome.kept else ""
+    return _("Draft saved: you will find it in Drafts") if outcome.kept else ""

@@ -34,7 +34,9 @@ class Checks(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """The findings, worst first."""
         count = len(self.findings)
-        title = ngettext("Before it goes: {count} thing", "Before it goes: {count} things", count).format(count=count)
+        title = ngettext(
+            "Before sending: {count} thing to check", "Before sending: {count} things to check", count
+        ).format(count=count)
         with Vertical(id="box"):
             yield Static(Content(_("This cannot be sent yet") if self.blocked else title), id="question")
             for finding in self.findings:
@@ -115,7 +117,7 @@ class SendLater(Dialog[float]):
     def compose(self) -> ComposeResult:
         """The usual times, a line to type in."""
         with Vertical(id="box", classes="-menu"):
-            yield Static(Content(_("Send when?")), id="question")
+            yield Static(Content(_("When should it be sent?")), id="question")
             yield self.choices
             yield Static(Content(_("Or type a time: 17:30, 24/11 9:00, +2h")), id="ask")
             yield Input(id="typed", compact=True, max_length=30)
@@ -145,7 +147,9 @@ class SendLater(Dialog[float]):
             return
         then = moment(event.value, self.now)
         if then is None:
-            self.query_one("#ask", Static).update(Content(_("That is no time ahead. Try 17:30, 24/11 9:00 or +2h.")))
+            self.query_one("#ask", Static).update(
+                Content(_("That is not a time in the future. Try 17:30, 24/11 9:00 or +2h."))
+            )
         else:
             self.dismiss(then.timestamp())
 

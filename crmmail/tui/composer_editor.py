@@ -23,7 +23,7 @@ def command() -> list[str]:
             return words
     found = next((path for name in CANDIDATES if (path := shutil.which(name))), None)
     if found is None:
-        raise CrmMailError(_("No editor is set up."), next_step=_("Set $EDITOR to the one you like."))
+        raise CrmMailError(_("No editor is set up."), next_step=_("Set $EDITOR to the editor you like."))
     return [found]
 
 
@@ -54,17 +54,17 @@ def _run(arguments: list[str]) -> None:
         done = subprocess.run(arguments, check=False)
     except OSError as error:
         raise CrmMailError(
-            _("The editor “{name}” does not start: {reason}.").format(name=arguments[0], reason=error.strerror),
-            next_step=_("Set $EDITOR to a program that is there."),
+            _("The editor “{name}” could not be started: {reason}.").format(name=arguments[0], reason=error.strerror),
+            next_step=_("Set $EDITOR to a program that exists."),
         ) from error
     if done.returncode:
-        raise CrmMailError(_("The editor ended with an error: the message is as it was before."))
+        raise CrmMailError(_("The editor reported an error; the message is unchanged."))
 
 
 def _read(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise CrmMailError(_("The editor left no file: the message is as it was before.")) from error
+        raise CrmMailError(_("The editor left no file; the message is unchanged.")) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text[:-1] if text.endswith("\n") else text

@@ -56,7 +56,7 @@ class Inserting(Composer):
         self.files.put(saved.enclosures)
         self.was_saved(saved)
         self.weigh()
-        self.say(_("{name} is attached").format(name=format.clean(name)))
+        self.say(_("Attached: {name}").format(name=format.clean(name)))
         self.changed()
         self.attach_next()
 
@@ -64,7 +64,7 @@ class Inserting(Composer):
     def _removed(self, event: Files.Removed) -> None:
         self.files.put(one for one in self.files.enclosures if one is not event.enclosure)
         self.weigh()
-        self.say(_("{name} is no longer attached").format(name=format.clean(event.enclosure.name)), words.QUIET)
+        self.say(_("Removed: {name}").format(name=format.clean(event.enclosure.name)), words.QUIET)
         self.changed()
 
     def weigh(self) -> None:
@@ -92,7 +92,7 @@ class Inserting(Composer):
         if not found:
             if not faults:
                 where = str(folder) if folder else _("the profile's folder “templates”")
-                self.say(_("There is no template yet. Put text files into {folder}.").format(folder=where), words.QUIET)
+                self.say(_("There are no templates yet. Put text files in {folder}.").format(folder=where), words.QUIET)
             return
         lines = [(one.name, one.subject or one.text.strip().partition("\n")[0]) for one in found]
 
@@ -122,7 +122,7 @@ class Inserting(Composer):
         if template.problems:
             self.say(template.problems[0].sentence(template.file), words.WARN)
         elif unresolved:
-            self.say(_("{{{place}}} is not filled in.").format(place=unresolved[0]), words.WARN)
+            self.say(_("{{{place}}} has not been filled in.").format(place=unresolved[0]), words.WARN)
         self.changed()
 
     def _account_name(self, draft: Draft) -> str:

@@ -47,7 +47,7 @@ class Sending(Composer):
         wanted, ticket = self.written(), self.desk.ticket()
         self._stop_timer()
         self.sending = True
-        self.say(_("A last look…"), words.QUIET)
+        self.say(_("Checking…"), words.QUIET)
         self.in_thread(lambda: self._look(wanted, ticket, identity, not_before))
 
     def _look(self, wanted: Draft, ticket: int, identity: Identity, not_before: float) -> None:

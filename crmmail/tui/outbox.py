@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -88,11 +88,11 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         if refused:
             state = _("refused")
         elif waiting > self.clock():
-            state = _("waits until {time}").format(time=words.clock(waiting))
+            state = _("waiting until {time}").format(time=words.clock(waiting))
         elif any(op.state is OpState.SENDING for op in entry):
             state = _("on its way")
         else:
-            state = _("waits")
+            state = _("waiting")
         return words.done(entry[0].kind, len(entry)), state
 
     @property
@@ -118,7 +118,8 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         useful = [one for one in COMMANDS if one.footer and OUTBOX in one.panes and possible(one, context)]
         useful.sort(key=lambda one: one.footer != 5 and one.footer)
         keys = [f"{self.keymap.first(one.id)} {_(one.short or one.label)}" for one in useful if one.id != "help"]
-        self.query_one("#hint", Static).update(Content(" · ".join(keys)))
+        hint = self.query_one("#hint", Static)
+        hint.update(Content("\n".join(packed(keys, hint.content_size.width or 60))))
 
     def publish(self, change: Change) -> None:
         """The store changed."""
@@ -194,7 +195,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
             count = len(self.ops)
             self.store.discard(self.ops[0].act)
             self.read()
-            self.hint(ngettext("{count} change given up", "{count} changes given up", count).format(count=count))
+            self.hint(ngettext("{count} change discarded", "{count} changes discarded", count).format(count=count))
 
     # --- mail on its way
 
@@ -203,7 +204,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         if self.mail is not None and self.mail.state is SendState.UNKNOWN:
             self.store.note_outgoing(self.mail.id, not_before=self.clock())
         self._wake()
-        self.hint(_("Looking again. What is found is shown here."))
+        self.hint(_("Looking again; the result will show here."))
 
     def action_send_again(self) -> None:
         """Queue it again; where it may already have gone out, after a question."""
@@ -217,7 +218,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
             return
         dialog = Confirm(
             _("Send it again?"),
-            _("It may already have gone out: then it arrives twice."),
+            _("It may already have gone out; the recipients would then get it twice."),
             _("Send again"),
         )
         self.app.push_screen(dialog, lambda sure: self.guarded(lambda: self._resend(mail)) if sure else None)
@@ -245,7 +246,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         if self.mail is not None:
             self.store.to_draft(self.mail.id)
             self.read()
-            self.hint(_("Called off: it waits among the drafts."))
+            self.hint(_("Cancelled: the message is back in Drafts."))
 
     @property
     def _mail_program(self) -> CrmMail:
@@ -263,3 +264,15 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
+
+
+def packed(entries: Sequence[str], width: int) -> list[str]:
+    """`entries` with dots between them, in lines of `width` cells: none is torn apart."""
+    lines: list[str] = []
+    for entry in entries:
+        longer = f"{lines[-1]} · {entry}" if lines else ""
+        if longer and format.width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(entry)
+    return lines

@@ -48,8 +48,8 @@ def state(one: Outgoing, now: float, upload: Upload | None = None) -> str:
     match one.state:
         case SendState.HELD | SendState.QUEUED if one.not_before > now:
             if one.not_before - now < 90:
-                return _("goes in {seconds} s").format(seconds=math.ceil(one.not_before - now))
-            return _("goes {time}").format(time=words.moment(one.not_before))
+                return _("sends in {seconds} s").format(seconds=math.ceil(one.not_before - now))
+            return _("sends {time}").format(time=words.moment(one.not_before))
         case SendState.HELD | SendState.QUEUED:
             return _("queued")
         case SendState.SENDING:
@@ -62,7 +62,7 @@ def state(one: Outgoing, now: float, upload: Upload | None = None) -> str:
             return _("not sent")
         case SendState.UNKNOWN:
             return _("unknown whether it went out")
-    return _("called off")
+    return _("cancelled")
 
 
 def line(one: Outgoing, now: float, upload: Upload | None = None) -> tuple[str, str]:
@@ -80,5 +80,5 @@ def explanation(one: Outgoing) -> str:
     if one.error:
         return one.error
     if one.state is SendState.ACCEPTED:
-        return _("The server has taken it; it has not been seen among the sent messages yet.")
+        return _("The server has accepted it; it has not shown up in Sent yet.")
     return ""

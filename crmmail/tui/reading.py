@@ -226,7 +226,7 @@ class Reading(MailScreen):
         from crmmail.tui.dialogs import TextScreen
 
         if text is None:
-            self.hint(_("The message is not downloaded yet."))
+            self.hint(_("The message has not been downloaded yet."))
         else:
             self.app.push_screen(TextScreen(title, text))
 

@@ -92,7 +92,7 @@ class Writing(Reading, Acts, Telling, Going):
             if isinstance(index, int):
                 self._begin(Kind.FORWARD, message, whole=index == 1)
 
-        self.app.push_screen(Picker(_("Forward what?"), lines), chosen)
+        self.app.push_screen(Picker(_("What should be forwarded?"), lines), chosen)
 
     def action_forward_whole(self) -> None:
         """Pass the whole message on as a file, byte by byte."""
@@ -110,10 +110,10 @@ class Writing(Reading, Acts, Telling, Going):
         targets = self.targets
         message = self.store.message(targets[0]) if len(targets) == 1 else None
         if message is None:
-            self.hint(_("Choose one message to answer."))
+            self.hint(_("Select a single message to reply to."))
         elif message.body is None:
             self.program.want(message.row.id)
-            self.hint(_("The message is not downloaded yet."))
+            self.hint(_("The message has not been downloaded yet."))
             return None
         return message
 
@@ -190,7 +190,7 @@ class Writing(Reading, Acts, Telling, Going):
         if message < 0:
             draft = self.store.draft(-message)
             if draft is None:
-                self.hint(_("This draft is no longer here."))
+                self.hint(_("This draft no longer exists."))
             else:
                 self.write(draft)
             return True
@@ -245,7 +245,7 @@ class Writing(Reading, Acts, Telling, Going):
             self.say(_("Sending in {seconds} s").format(seconds=math.ceil(left)), words.BUSY, "unsend")
         else:
             self._stop_countdown()
-            offline = "" if self.program.online else " " + _("It goes when there is a connection.")
+            offline = "" if self.program.online else " " + _("It will be sent when you are back online.")
             self.say(_("On its way.") + offline, words.OK, "go_outbox")
             self.program.wake()
 

@@ -153,10 +153,10 @@ def test_sentences_name_what_they_are_about() -> None:
 
     assert sentence(to=(Address("ana@", ""),)) == "“ana@” is not a valid address."
     assert sentence(to=(Address("a", ""), Address("b", ""))) == "2 addresses are not valid, “a” first."
-    assert sentence(text="Olá {primeiro_nome}") == "{primeiro_nome} is not filled in."
-    assert sentence(text="Please find attached it") == "It says “Please find attached”, but nothing is attached."
+    assert sentence(text="Olá {primeiro_nome}") == "{primeiro_nome} has not been filled in."
+    assert sentence(text="Please find attached it") == "The text says “Please find attached”, but nothing is attached."
     large = checks.check(GOOD, replace(FINE, size=40_000_000, limit=checks.LIMITS["gmail"]))[0]
-    assert large.sentence == "The message has about 40.0 MB; the server takes 36.7 MB."
+    assert large.sentence == "The message is about 40.0 MB; the server accepts up to 36.7 MB."
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_toml_file_may_have_a_name_and_markdown() -> None:
 def test_a_wrong_place_is_named_with_where_it_stands(file: str) -> None:
     found = templates.parse(file, "Olá {first_name},\n  e {fist_name} de {Conta}, {acount}.\n")
     assert found.problems == (Problem("fist_name", 2, 5), Problem("acount", 2, 29))
-    assert found.problems[0].sentence(file) == f"{file}, line 2, column 5: nothing is called {{fist_name}}."
+    assert found.problems[0].sentence(file) == f"{file}, line 2, column 5: there is no placeholder {{fist_name}}."
 
 
 def test_a_wrong_place_in_toml_is_named_with_the_line_of_the_file() -> None:

@@ -24,7 +24,7 @@ STATES = {
     SendState.SEEN: "sent: seen in Sent",
     SendState.SENDING: "being sent",
     SendState.QUEUED: "queued",
-    SendState.HELD: "goes in 8 s",
+    SendState.HELD: "sends in 8 s",
 }
 
 
@@ -148,7 +148,7 @@ async def test_an_unknown_one_is_looked_for_and_sent_again_only_after_a_question
         await until(pilot, lambda: "Looking again" in shown(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "arrives twice" in shown(app)
+        assert "get it twice" in shown(app)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         assert post.outgoing()[0].state is SendState.UNKNOWN
