@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmmail import config
+from crmmail.crm import dropbox
 from crmmail.errors import DraftError, SettingsError
 from crmmail.i18n import _
 from crmmail.model import Address, Draft, Identity, Outgoing
@@ -123,7 +124,7 @@ def send(store: Store, settings: config.Settings, options: argparse.Namespace) -
         limit=checks.LIMITS.get(settings.mailboxes[identity.mailbox].provider, 0),
     )
     _refuse(checks.check(draft, around), attached=bool(options.attach), sure=options.yes)
-    return _queue(store, draft, identity, options.attach)
+    return _queue(store, draft, identity, options.attach, settings.crm.address)
 
 
 def _refuse(findings: tuple[Any, ...], *, attached: bool, sure: bool) -> None:
@@ -158,7 +159,8 @@ def _identity(store: Store, wanted: str) -> Identity:
     )
 
 
-def _queue(store: Store, draft: Draft, identity: Identity, files: list[Path]) -> Outgoing:
+def _queue(store: Store, draft: Draft, identity: Identity, files: list[Path], address: str) -> Outgoing:
+    """`address`: the CRM's dropbox address, '' for none."""
     import mimetypes
     import uuid
 
@@ -171,6 +173,8 @@ def _queue(store: Store, draft: Draft, identity: Identity, files: list[Path]) ->
         for path in files:
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             saved = store.enclose(saved.id, path.name, kind, path)
+        if store.takes_copy(saved):
+            saved = dropbox.copied(saved, address)
         content = mime.build(
             saved,
             identity,

@@ -191,6 +191,7 @@ class Unlogged(enum.StrEnum):
     OFF = "off"  # the user chose not to
     NO_ACCOUNT = "no_account"
     NOT_IN_CRM = "not_in_crm"  # the account exists only here
+    RECEIVED = "received"  # a CRM reached by a dropbox address takes only what we send
     INTERNAL = "internal"
     PRIVATE = "private"
     NEVER = "never"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crmmail.crm import fence
+from crmmail.crm import dropbox, fence
 from crmmail.crm.fence import Chosen, Rules
 from crmmail.crm.model import (
     Account,
@@ -285,6 +285,13 @@ def _state(
     return LogState(letter.id, LogStatus.ASK if asks else LogStatus.NOT_LOGGED, why, account.id if account else "")
 
 
+def told_to(account: Account, connected: frozenset[str]) -> str:
+    """The CRM an account's mail is told to: its own, else one with a dropbox address, which takes any; '' for none."""
+    if account.crm in connected and account.remote_id:
+        return account.crm
+    return dropbox.NAME if dropbox.NAME in connected else ""
+
+
 def why_not(
     connection: sqlite3.Connection, letter: Letter, said: Rules, connected: frozenset[str], *, asked: bool = False
 ) -> tuple[Unlogged | None, Account | None]:
@@ -302,8 +309,11 @@ def why_not(
     account = directory.account(connection, letter.accounts[0])
     if account is None:
         return Unlogged.NO_ACCOUNT, None
-    if account.crm not in connected or not account.remote_id:
+    crm = told_to(account, connected)
+    if not crm:
         return Unlogged.NOT_IN_CRM, account
+    if crm == dropbox.NAME and told is not None and not said.own.is_me(told[0].sender.email.lower()):
+        return Unlogged.RECEIVED, account
     if asked:
         return None, account
     choice = chosen(connection, letter, account)

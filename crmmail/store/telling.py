@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
 
+from crmmail.crm import dropbox, fence
 from crmmail.crm.model import (
     CrmAck,
     CrmCapabilities,
@@ -25,7 +26,7 @@ from crmmail.crm.model import (
 )
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
-from crmmail.model import Act, Change
+from crmmail.model import Act, Change, Draft
 from crmmail.store import belonging, cards, choices, directory, logbook, records
 from crmmail.store.beside import Beside
 from crmmail.store.logbook import Op
@@ -138,6 +139,10 @@ class Telling(Beside):
             self._commit(lambda connection: connection.execute(statement, (op,)))
             self._gather(Change(crm=True))
 
+    def takes_copy(self, draft: Draft) -> bool:
+        """Whether a CRM with a dropbox address is to get a copy of this message, as chosen and as the fence allows."""
+        return self._read(lambda connection: _takes_copy(connection, draft))
+
     def push_account(self, account: str, crm: str) -> bool:
         """Have an account that exists only here, and its contacts, created in a CRM. False: nothing is to be done."""
         with self._writing():
@@ -234,6 +239,27 @@ def _preview(connection: sqlite3.Connection, message: int) -> tuple[LogState | N
     return state, None
 
 
+def _takes_copy(connection: sqlite3.Connection, draft: Draft) -> bool:
+    if dropbox.NAME not in records.keys(connection, records.CONNECTED):
+        return False
+    account = directory.account(connection, draft.account or _account_written_to(connection, draft))
+    if account is None or any(
+        logbook.is_private(connection, one) for one in logbook.letters(connection, [draft.parent])
+    ):
+        return False
+    mailbox = logbook.setting(connection, f"mailbox:{draft.mailbox}")
+    choice = fence.chosen(mailbox, logbook.setting(connection, f"account:{account.id}"))
+    told = dropbox.headers(draft)
+    return dropbox.allowed(choice, draft) and fence.refusal(told, (), frozenset(), logbook.rules(connection)) is None
+
+
+def _account_written_to(connection: sqlite3.Connection, draft: Draft) -> str:
+    """The one account the recipients belong to, '' for none or several."""
+    people = [one.email for one in (*draft.to, *draft.cc) if one.email]
+    found = {one.account for one in directory.contacts_of(connection, people)} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _log_wanted(connection: sqlite3.Connection) -> list[int]:
     rows = connection.execute("SELECT message FROM log_wanted ORDER BY message LIMIT ?", (WANTED_AT_ONCE,))
     return [row[0] for row in rows]
@@ -250,11 +276,12 @@ def _queue_new(connection: sqlite3.Connection, numbers: list[int]) -> list[int]:
     for letter in logbook.letters(connection, numbers):
         why, account = logbook.why_not(connection, letter, said, connected)
         if why is None and account is not None:
-            waits = logbook.ops(connection, "crm = ? AND key = ?", (account.crm, f"{logbook.LOG}{letter.message_id}"))
+            crm = logbook.told_to(account, connected)
+            waits = logbook.ops(connection, "crm = ? AND key = ?", (crm, f"{logbook.LOG}{letter.message_id}"))
             if not waits:  # what was given up or failed is not asked for again by itself
                 logbook.put(
                     connection,
-                    account.crm,
+                    crm,
                     f"{logbook.LOG}{letter.message_id}",
                     account.id,
                     letter.subject,
@@ -273,7 +300,7 @@ def _queue_asked(connection: sqlite3.Connection, numbers: list[int], account: st
         why, found = logbook.why_not(connection, letter, said, connected, asked=True)
         if why is None and found is not None:
             key = f"{logbook.LOG}{letter.message_id}"
-            if logbook.put(connection, found.crm, key, found.id, letter.subject, letter.twin):
+            if logbook.put(connection, logbook.told_to(found, connected), key, found.id, letter.subject, letter.twin):
                 queued.append(letter.id)
     return queued
 
@@ -314,7 +341,8 @@ def _built_entry(connection: sqlite3.Connection, op: Op) -> _Built:
     if letter is None:
         return logbook.CANCELLED, _("The message is no longer here.")
     account = directory.account(connection, op.account)
-    if account is None or account.id not in letter.accounts or account.crm != op.crm:
+    connected = frozenset(records.keys(connection, records.CONNECTED))
+    if account is None or account.id not in letter.accounts or logbook.told_to(account, connected) != op.crm:
         return logbook.ASK, _("It was given to another account while it waited.")
     said = logbook.rules(connection)
     told = logbook.content(connection, letter)

@@ -91,6 +91,7 @@ def unlogged(why: Unlogged | None) -> str:
         Unlogged.OFF: _("you chose not to log"),
         Unlogged.NO_ACCOUNT: _("it belongs to no account"),
         Unlogged.NOT_IN_CRM: _("the account exists only here"),
+        Unlogged.RECEIVED: _("a dropbox address takes only mail you send"),
         Unlogged.INTERNAL: _("internal mail stays here"),
         Unlogged.PRIVATE: _("private"),
         Unlogged.NEVER: _("never for this sender, domain or subject"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from crmmail.crm import dropbox
 from crmmail.errors import DraftError
 from crmmail.i18n import _
 from crmmail.mail import checks
@@ -135,6 +136,8 @@ class Sending(Composer):
         saved = replace(saved, mailbox=identity.mailbox, sender=identity.address.email, remote_thread=thread)
         if not saved.mailbox:
             raise DraftError(_("No mailbox is connected to send from."))
+        if self.store.takes_copy(saved):
+            saved = dropbox.copied(saved, self.program.settings.crm.address)
         mime = compose.build(
             saved,
             identity,

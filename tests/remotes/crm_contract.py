@@ -20,13 +20,41 @@ def ids(acks: list[CrmAck]) -> list[str]:
     return [ack.remote_id for ack in acks]
 
 
-class CrmContract:
-    """Mix into a test class with a `world` fixture."""
-
-    # Connecting
+class EveryCrm:
+    """What holds even for one that can neither be read nor asked. Mix into a test class with a `world` fixture."""
 
     def test_it_says_whom_we_are_there_as(self, world: CrmWorld) -> None:
         assert world.connect().check()
+
+    def test_a_round_ends_complete_with_a_cursor_that_is_good_for_the_next(self, world: CrmWorld) -> None:
+        first = everything(world.connect())
+        assert [page.complete for page in first.pages][-1]
+        assert first.cursor
+        assert everything(world.connect(), first.cursor).pages[-1].complete
+
+    @pytest.mark.parametrize("cursor", ["nonsense", "{}", '{"v":9}', '{"v":1,"filling":"moon"}', '{"v":1,"x":2}'])
+    def test_a_cursor_it_cannot_read_is_expired(self, world: CrmWorld, cursor: str) -> None:
+        with pytest.raises(CursorExpired):
+            everything(world.connect(), cursor)
+
+    def test_every_op_is_answered_under_its_key_and_what_it_cannot_do_is_refused(self, world: CrmWorld) -> None:
+        crm = world.connect()
+        ops = [log("424242"), log("x", "<2@x.example>", sent=True), new_account(), new_contact("424242")]
+        acks = acked(crm, *ops)
+        assert [ack.key for ack in acks] == [op.key for op in ops]
+        assert all(ack.error is None or isinstance(ack.error, Rejected) for ack in acks)
+        assert (acks[2].error is None) == crm.capabilities.create_account
+
+    def test_closing_it_twice_harms_nothing(self, world: CrmWorld) -> None:
+        crm = world.connect()
+        crm.close()
+        crm.close()
+
+
+class CrmContract(EveryCrm):
+    """What one that is reached over the network must do besides."""
+
+    # Connecting
 
     def test_wrong_keys_are_a_question_for_the_user(self, world: CrmWorld) -> None:
         crm = world.connect(keys=("nobody", "wrong"))
@@ -111,11 +139,6 @@ class CrmContract:
         second = everything(world.connect(), old, (set(first.accounts), set(first.contacts)))
         assert set(second.accounts) == {other}
         assert set(second.contacts) == set()
-
-    @pytest.mark.parametrize("cursor", ["nonsense", "{}", '{"v":9}', '{"v":1,"filling":"moon"}', '{"v":1,"x":2}'])
-    def test_a_cursor_it_cannot_read_is_expired(self, world: CrmWorld, cursor: str) -> None:
-        with pytest.raises(CursorExpired):
-            everything(world.connect(), cursor)
 
     # Logging
 

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from crmmail.errors import CursorExpired, Rejected, SettingsError
+from crmmail.remotes.crm import Crm
 from crmmail.remotes.dropbox import Dropbox
-from tests.remotes.crm_world import everything, log, new_account, new_contact
+from tests.remotes.crm_contract import EveryCrm
+from tests.remotes.crm_world import CrmWorld, everything, log, new_account, new_contact
 
 ADDRESS = "12345@bcc.crm.example"
+
+
+class AddressOnly(CrmWorld):
+    def make(self, options: dict[str, Any]) -> Crm:
+        return dropbox()
+
+
+@pytest.fixture
+def world() -> AddressOnly:
+    return AddressOnly()
+
+
+class TestDropbox(EveryCrm):
+    pass
 
 
 def dropbox(*copied: str, address: str = ADDRESS) -> Dropbox:
