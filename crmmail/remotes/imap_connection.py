@@ -25,7 +25,7 @@ from crmmail.remotes.sasl import bearer, no_way, xoauth2
 if TYPE_CHECKING:
     from crmmail.auth.password import Login
 
-LINE_BYTES = 1 << 20  # imaplib's own cap; a line that long holds no list of ours
+LINE_BYTES = 16 << 20  # two million UIDs of a server without ESEARCH
 LITERAL_BYTES = 64 << 20
 ALLOWANCE = 32 << 20  # bytes one command may bring unless its caller expects more
 GREETING_BYTES = 1 << 20  # before the login
@@ -69,8 +69,9 @@ class _Wire(imaplib.IMAP4):
         if self._greeting:
             greeting, self._greeting = self._greeting, b""
             return greeting
-        told: bytes = self._reader.readline(LINE_BYTES + 1)
-        if len(told) > LINE_BYTES:
+        most = min(LINE_BYTES, max(self._left, 0))
+        told: bytes = self._reader.readline(most + 1)
+        if len(told) > most:
             raise TooMuch("line")
         self._count(len(told))
         return told

@@ -18,7 +18,7 @@ from crmmail.remotes import TOKEN_HEADER, DraftRef, Progress, SentRef, Where, Wh
 from crmmail.remotes.imap_index import Index
 from crmmail.remotes.imap_line import Line
 from crmmail.remotes.imap_round import Layout
-from crmmail.remotes.outbound import WHOLE_LIMIT, check_size, parted, token_of
+from crmmail.remotes.outbound import WHOLE_LIMIT, check_size, headers_of, parted, token_of
 from crmmail.remotes.submit import AT_THE_DOOR, Submission
 
 PENDING, SUBMITTED = "$SubmitPending", "$Submitted"
@@ -251,14 +251,25 @@ class ImapSending:
 
     def _sent(self, draft: _Draft, mime: bytes) -> SentRef:
         """It is accepted: whatever fails from here on, it is sent."""
-        from crmmail.remotes.outbound import headers_of
-
-        identity = str(headers_of(mime).get("Message-ID") or "").strip()
+        fields = headers_of(mime)
+        identity = str(fields.get("Message-ID") or "").strip()
         try:
             self._mark(draft, SUBMITTED)
+            self._mark_answered(str(fields.get("In-Reply-To") or "").strip())
             return self._filed(draft, identity)
         except RemoteError:
             return SentRef(message_id=identity)
+
+    def _mark_answered(self, parent: str) -> None:
+        """Other clients show by \\Answered what was replied to; where it lies, if it still does."""
+        place = self._place or self._layout()
+        for key in ("inbox", "archive") if parent and not place.labels else ():
+            if name := place.name(key):
+                self._line.select(name, fresh=True)
+                uids = self._line.search("UNDELETED", "HEADER", "Message-ID", imap_text.quoted(parent))
+                if uids:
+                    self._line.store(uids, "+FLAGS", r"\Answered")
+                    return
 
     def _filed(self, draft: _Draft, identity: str) -> SentRef:
         """See to the copy in Sent: the server's own one, or the draft itself."""

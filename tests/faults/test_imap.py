@@ -18,9 +18,10 @@ from crmmail.remotes.imap import Imap
 from crmmail.remotes.imap_idle import Bell
 from crmmail.sync import Engine
 from tests.faults.imap_home import NAME, Home
+from tests.faults.posting import letter
 from tests.mailservers.proxy import Proxy
 from tests.mailservers.scripted import Scripted, answering
-from tests.remotes.imap_world import Bare, ImapWorld, WithoutResync
+from tests.remotes.imap_world import Bare, Empty, ImapWorld, WithoutResync
 from tests.remotes.mirror import Mirror
 
 
@@ -125,6 +126,31 @@ def test_mail_goes_out_once_and_the_draft_becomes_the_copy_in_sent(home: Home) -
     assert len(home.in_sent()) == 3
     assert home.in_drafts() == []
     home.settle()
+    home.agree()
+
+
+def test_what_was_replied_to_is_marked_as_answered(home: Home) -> None:
+    (parent,) = home.world.add(1)
+    remote = home.world.connect()
+    mime = letter(home.world.address, 1).replace(b"MIME-Version", b"In-Reply-To: <0@example.org>\r\nMIME-Version")
+    remote.send_draft(remote.save_draft(mime).remote_draft)
+    name, uid = home.world.admin.find(home.world.key(parent))
+    (held,) = [one for one in home.world.admin.fetch(name, "BODY.PEEK[]") if one["uid"] == uid]
+    assert "A" in held["marks"]
+
+
+def test_folders_every_mailbox_needs_are_made_when_they_are_missing(homes: Callable[..., Home]) -> None:
+    home = homes(Empty)
+    ids = home.world.add(3)
+    home.settle()
+    assert [folder.key for folder in home.store.folders(NAME) if folder.remote_id] == ["inbox"]
+    home.perform(Verb.TRASH, ids[:1])
+    home.perform(Verb.ARCHIVE, ids[1:2])
+    queued = home.queue(1)
+    home.post()
+    home.settle()
+    assert home.state(queued).state is SendState.SEEN
+    assert sorted(home.world.admin.names()) == ["Archive", "Drafts", "INBOX", "Sent", "Trash"]
     home.agree()
 
 
@@ -345,8 +371,6 @@ def test_m02_the_mail_replied_to_may_vanish(home: Home) -> None:
 
 def test_m03_a_draft_another_client_sent_or_removed_is_not_sent_by_us(home: Home) -> None:
     remote = home.world.connect()
-    from tests.faults.posting import letter
-
     kept = remote.save_draft(letter(home.world.address, 1))
     (draft,) = [held for held in home.world.side.messages.values() if held.folder == "Drafts"]
     home.world.admin.expunge("Drafts", draft.uid)
@@ -356,8 +380,6 @@ def test_m03_a_draft_another_client_sent_or_removed_is_not_sent_by_us(home: Home
 
 
 def test_two_of_us_sending_the_same_draft_deliver_once(home: Home) -> None:
-    from tests.faults.posting import letter
-
     first = home.world.connect()
     kept = first.save_draft(letter(home.world.address, 1))
     second = home.world.connect()

@@ -30,14 +30,19 @@ _users = itertools.count()
 _servers: dict[str, Dovecot] = {}
 
 
-def server(capability: str = "") -> Dovecot:
-    """The Dovecot of this test process that claims to be able to just this ('' all it can); ended with the process."""
-    if capability not in _servers:
-        made = Dovecot({f"user{number}@mail.example": PASSWORD for number in range(600)}, capability=capability)
+def server(capability: str = "", *, bare: bool = False) -> Dovecot:
+    """The Dovecot of this test process that claims to be able to just this ('' all it can); ended with the process.
+
+    `bare`: its mailboxes begin with nothing but an inbox.
+    """
+    kind = f"{capability}{bare}"
+    if kind not in _servers:
+        users = {f"user{number}@mail.example": PASSWORD for number in range(600)}
+        made = Dovecot(users, capability=capability, special_use=not bare)
         made.__enter__()
         atexit.register(made.__exit__)
-        _servers[capability] = made
-    return _servers[capability]
+        _servers[kind] = made
+    return _servers[kind]
 
 
 @dataclass(slots=True)
@@ -255,9 +260,10 @@ class ImapWorld(World):
 
     provider = "imap"
     capability = ""
+    bare = False
 
     def __init__(self) -> None:
-        self.dovecot = server(self.capability)
+        self.dovecot = server(self.capability, bare=self.bare)
         self.address = f"user{next(_users)}@mail.example"
         self.user = SimpleNamespace(address=self.address)
         self.remotes = []
@@ -404,4 +410,10 @@ class Bare(ImapWorld):
     capability = "IMAP4rev1"
 
 
-__all__ = ["Bare", "Callable", "ImapWorld", "Iterator", "WithoutResync", "os"]
+class Empty(ImapWorld):
+    """A mailbox that was just made: nothing but an inbox."""
+
+    bare = True
+
+
+__all__ = ["Bare", "Callable", "Empty", "ImapWorld", "Iterator", "WithoutResync", "os"]
