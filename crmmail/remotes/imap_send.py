@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crmmail.errors import Offline, Rejected, RemoteError, Transient
+from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Address, Identity, Outgoing
 from crmmail.remotes import TOKEN_HEADER, DraftRef, Progress, SentRef, Where, Whereabouts, imap_text
@@ -219,6 +220,7 @@ class ImapSending:
             nonlocal begun
             self._mark(draft, PENDING)
             begun = True
+            fault("smtp.marked")
 
         try:
             submission.send(mime, begins)
@@ -251,10 +253,12 @@ class ImapSending:
 
     def _sent(self, draft: _Draft, mime: bytes) -> SentRef:
         """It is accepted: whatever fails from here on, it is sent."""
+        fault("smtp.accepted")
         fields = headers_of(mime)
         identity = str(fields.get("Message-ID") or "").strip()
         try:
             self._mark(draft, SUBMITTED)
+            fault("smtp.noted")
             self._mark_answered(str(fields.get("In-Reply-To") or "").strip())
             return self._filed(draft, identity)
         except RemoteError:
@@ -287,6 +291,7 @@ class ImapSending:
             found = self._in_sent(identity)
         elif found is not None or self._sent_copy == "server" or self._is_gmail():
             self._remove(self._drafts(), draft.uid)
+        fault("imap.filed")
         self._index.write(f"send {draft.token}", "")
         self._index.settle()
         return found or SentRef(message_id=identity)
