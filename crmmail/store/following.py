@@ -49,11 +49,11 @@ def _follow_accounts(connection: sqlite3.Connection, accounts: Sequence[str], co
         (json.dumps(list(revived)),),
     )
     rematch.ask(connection, [*(f"~{uid}" for uid in gone), *handles, *(row[0] for row in known)])
-    return Change(accounts=frozenset(accounts)) | _follow_choices(connection, _choices_naming(connection, revived))
+    return Change(accounts=frozenset(accounts)) | _follow_choices(connection, _choices_naming(connection, revived.union(gone)))
 
 
 def _choices_naming(connection: sqlite3.Connection, accounts: set[str]) -> list[str]:
-    """The choices that name one of these accounts: they count again now that it is back."""
+    """The choices that name one of these accounts: they count again, or no longer, now that it came or went."""
     if not accounts or not connection.execute("SELECT 1 FROM record WHERE kind = 'choice' LIMIT 1").fetchone():
         return []
     found = []

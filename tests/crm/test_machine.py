@@ -71,7 +71,7 @@ class World:
         other, third = self.somebody(), self.somebody()
         people = (Address("", other), *([Address("", third)] if self.choose.random() < 0.3 else []))
         told = Headers(
-            self.choose.choice(("Oi", "[private] a", "Re: Oi")), Address("", ME if sent else other),
+            self.choose.choice(("Oi b", "[private] b", "Re: Oi b")), Address("", ME if sent else other),
             to=people if sent else (Address("", ME), *people[1:]), message_id=f"<{number}@x.example>",
             list_id="<l>" if self.choose.random() < 0.05 else "",
         )  # fmt: skip
