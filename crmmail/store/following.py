@@ -49,7 +49,8 @@ def _follow_accounts(connection: sqlite3.Connection, accounts: Sequence[str], co
         (json.dumps(list(revived)),),
     )
     rematch.ask(connection, [*(f"~{uid}" for uid in gone), *handles, *(row[0] for row in known)])
-    return Change(accounts=frozenset(accounts)) | _follow_choices(connection, _choices_naming(connection, revived.union(gone)))
+    heard_again = _choices_naming(connection, revived.union(gone))
+    return Change(accounts=frozenset(accounts)) | _follow_choices(connection, heard_again)
 
 
 def _choices_naming(connection: sqlite3.Connection, accounts: set[str]) -> list[str]:
