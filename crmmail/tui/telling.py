@@ -39,6 +39,7 @@ class Telling(MailScreen):
     renewed: dict[str, float]  # mailbox → when its access was last renewed, where that is known
     undoable: bool
     redoable: bool
+    copying: bool = False  # a CRM's accounts are being copied, and that was said
 
     def hint(self, sentence: str) -> None:
         """Something in passing."""
@@ -87,6 +88,13 @@ class Telling(MailScreen):
         elif status.phase is Phase.FILLING and status.done and self.notice.tone in ("", words.QUIET, words.BUSY):
             text = _("Copying accounts and contacts from the CRM: {count}").format(count=words.number(status.done))
             self.notice.say(text, words.BUSY)
+            self.copying = True
+        elif status.phase in (Phase.SYNCED, Phase.SYNCING) and self.copying:
+            self.copying = False
+            if self.notice.tone == words.BUSY:
+                count = self.store.account_count()
+                text = ngettext("{count} account is here.", "{count} accounts are here.", count)
+                self.notice.say(text.format(count=words.number(count)), words.QUIET)
 
     def refresh_journal(self) -> None:
         """Whether there is something to undo or redo."""

@@ -17,6 +17,8 @@ async def test_it_tells_how_far_the_copy_is_and_asks_for_new_keys(gmail: Store) 
         await until(pilot, lambda: "Inbox" in shown(app))
         gmail.say(status(Phase.FILLING, done=1500))
         await until(pilot, lambda: "Copying accounts and contacts from the CRM: 1,500" in shown(app))
+        gmail.say(status(Phase.SYNCED))
+        await until(pilot, lambda: "0 accounts are here." in shown(app))
         gmail.say(status(Phase.SIGN_IN, "The CRM does not accept these keys.", "Connect it again."))
         await until(pilot, lambda: "The CRM does not accept these keys. Connect it again." in shown(app))
 
