@@ -76,6 +76,15 @@ def test_it_signs_in_by_itself_fills_two_mailboxes_and_leaves_nothing_behind(tmp
     assert list(Path(os.environ["HOME"]).iterdir()) == [], "nothing of it touches the user's own profile"
 
 
+def test_its_crm_is_connected_by_itself_and_tells_whose_mail_it_is(tmp_path: Path) -> None:
+    with Demo(tmp_path, "--messages", "60") as demo:
+        demo.wait_for(r"Accounts +150", LIMIT)
+        demo.type("ctrl+p", *"connect a crm".replace(" ", "\x20"), "enter")
+        demo.wait_for("SharpSpring", LIMIT)
+        demo.type("escape")
+        assert demo.leave() == 0
+
+
 def test_a_refused_operation_comes_back_with_the_servers_sentence(tmp_path: Path) -> None:
     with Demo(tmp_path, "--messages", "60") as demo:
         demo.wait_for(r"Gmail[\s\S]*Synced[\s\S]*Outlook[\s\S]*Synced", LIMIT)

@@ -241,3 +241,20 @@ def test_the_shell_tells_how_the_crm_stands_and_forgets_it(
     assert "does not accept these keys" in json.loads(capsys.readouterr().out)["sentence"]
     assert shell(monkeypatch, "crm", "disconnect", "--json") == 0
     assert Path(profile().data_dir / "sessions" / "crm.sharpspring.json").exists() is False
+
+
+def test_a_round_of_the_shell_mirrors_and_says_how_it_ended(world: SharpSpringWorld, place: Profile) -> None:
+    from crmmail import shell_crm
+    from crmmail.store import Store
+
+    settings = connected(world, place)
+    world.company.fill(3, 7)
+    with Store.open(place.data_dir) as store:
+        (told,) = shell_crm.sync_once(store, place, settings)
+        assert (told["id"], told["state"]) == ("crm.sharpspring", "synced")
+        assert [len(kind) for kind in store.mirrored("sharpspring")] == [3, 7]
+        world.revoke()
+        (told,) = shell_crm.sync_once(store, place, settings)
+        assert told["state"] == "sign_in" and "does not accept these keys" in told["sentence"]
+        settings.crm.paused = True
+        assert shell_crm.sync_once(store, place, settings) == []

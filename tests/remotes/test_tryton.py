@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from crmmail.errors import AuthRequired, Rejected, SettingsError
+from crmmail.errors import AuthRequired, CrmMailError, Rejected, SettingsError
 from tests.remotes import tryton_server
 from tests.remotes.crm_contract import CrmContract, acked, ids
 from tests.remotes.crm_world import CrmWorld, TrytonWorld, everything, log, new_contact
@@ -122,3 +122,26 @@ def test_a_user_without_rights_is_told_so(world: TrytonWorld) -> None:
     world.fault("status", asks=world.writes, status=403, body="")
     (ack,) = acked(world.connect(), log(acme))
     assert isinstance(ack.error, Rejected) and "permission" in ack.error.next_step
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "bad_json", "401"])
+def test_no_traceback_shows_the_password_even_with_its_locals(world: TrytonWorld, kind: str) -> None:
+    import io
+    import traceback
+
+    from rich.console import Console
+    from rich.traceback import Traceback
+
+    if kind == "401":
+        world.revoke()
+    else:
+        world.fault(kind, asks="common.db.login")
+    screen = io.StringIO()
+    try:
+        world.connect().timeline("1")
+    except CrmMailError as error:
+        parts = type(error), error, error.__traceback__
+        Console(file=screen, width=300).print(Traceback.from_exception(*parts, show_locals=True, locals_max_string=400))
+        screen.write("".join(traceback.format_exception(error)))
+    assert "tryton.py" in screen.getvalue()
+    assert tryton_server.PASSWORD not in screen.getvalue()
