@@ -54,16 +54,16 @@ from crmmail.store import (
     window,
 )
 from crmmail.store.connections import Connections
-from crmmail.store.importing import Importing
 from crmmail.store.incoming import prepare
 from crmmail.store.journal import Entry
+from crmmail.store.written_for import WrittenFor
 
 T = TypeVar("T")
 _TROUBLE = (*faults.BROKEN, OSError)
 KEPT_MS = 30 * 86_400_000  # how long a discarded draft, and one that was sent, can still be brought back
 
 
-class Store(Importing):
+class Store(WrittenFor):
     """A profile's mail. Made by `open`; `notices` holds what the user should be told about repairs."""
 
     def __init__(
