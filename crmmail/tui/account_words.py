@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crmmail.crm.connection import LABELS
 from crmmail.crm.model import Ignored, Link, LogState, LogStatus, Owes, Reason, Scope, Unlogged, Visibility
 from crmmail.i18n import _
 from crmmail.tui import words
@@ -105,6 +106,11 @@ def unlogged(why: Unlogged | None) -> str:
     return sentences[why] if why is not None else ""
 
 
+def crm_name(kind: str) -> str:
+    """A connected CRM as it calls itself."""
+    return _(LABELS[kind]).partition(" (")[0] if kind in LABELS else kind
+
+
 def log_state(state: LogState) -> tuple[str, str]:
     """Where a message stands with the CRM, and its tone."""
     match state.status:
@@ -118,6 +124,6 @@ def log_state(state: LogState) -> tuple[str, str]:
         case LogStatus.SENDING:
             return _("Being logged"), words.BUSY
         case LogStatus.LOGGED:
-            return (_("Logged in {crm}").format(crm=state.crm) if state.crm else _("Logged")), words.OK
+            return (_("Logged in {crm}").format(crm=crm_name(state.crm)) if state.crm else _("Logged")), words.OK
         case LogStatus.FAILED:
             return _("Not logged: {why}").format(why=state.error or _("refused")), words.BAD

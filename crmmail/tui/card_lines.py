@@ -9,6 +9,7 @@ from crmmail.crm import tax
 from crmmail.crm.model import Account, Contact, Figures
 from crmmail.i18n import _, ngettext
 from crmmail.tui import charts, format, words
+from crmmail.tui.account_words import crm_name
 from crmmail.tui.text_lines import TextLine
 
 PARTS = ("name", "head", "text", "quiet", "key", "received", "sent")
@@ -56,7 +57,7 @@ def _who(account: Account, width: int) -> Iterator[TextLine]:
         account.phone,
         account.website,
         account.owner and _("Owner: {name}").format(name=account.owner),
-        account.crm and _("In {crm}").format(crm=account.crm),
+        account.crm and _("In {crm}").format(crm=crm_name(account.crm)),
     ):
         if text:
             yield _line(text, "quiet", width)

@@ -15,7 +15,7 @@ def payload(entry: LogEntry, crm: str, account: str) -> str:
     """Every field of an entry, the text whole: nothing else leaves this computer."""
     when = datetime.fromtimestamp(entry.when_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     lines = [
-        (_("CRM"), crm),
+        (_("CRM"), account_words.crm_name(crm)),
         (_("Account"), f"{account} ({entry.account})"),
         (_("Contacts"), ", ".join(entry.contacts) or "–"),
         (_("Direction"), _("sent by you") if entry.sent else _("received")),

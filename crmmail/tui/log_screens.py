@@ -88,7 +88,7 @@ class LogSettings(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """Title, what it means, places, keys."""
-        crms = ", ".join(self.store.crms())
+        crms = ", ".join(map(account_words.crm_name, self.store.crms()))
         with Vertical(id="box", classes="-help"):
             yield Static(Content(_("What is logged")), id="question")
             told = _("Mail of linked accounts, from the moment you choose it; older mail only when you ask.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from textual.geometry import Size
+from typing import Self
+
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 
 from crmmail.tui.ink import Ink
@@ -18,6 +20,29 @@ class PaintedScroll(ScrollView, can_focus=True):
         self.ink = Ink(self, self.INK)
         self._look = ""
         self.active = False
+        self._on_screen = False
+        self._stale = False
+
+    # A repaint wished by a widget that has no place on the screen (hidden, or a scrollbar without width) makes Textual
+    # arrange the screen on the side, some milliseconds; a layout that follows then finds nothing new and paints nothing.
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """As Textual's; kept for later while this is not on the screen."""
+        if repaint and not layout and not recompose and not self._on_screen and self.is_attached:
+            self._stale = True
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def on_show(self) -> None:
+        """It has its place: what was to be painted meanwhile is."""
+        self._on_screen = True
+        if self._stale:
+            self._stale = False
+            self.refresh()
+
+    def on_hide(self) -> None:
+        """Nobody sees it."""
+        self._on_screen = False
 
     def activate(self, active: bool) -> None:
         """Whether keys go here. The panes of the main screen do not use Textual's focus, see MailScreen.go_to_pane."""
@@ -31,7 +56,7 @@ class PaintedScroll(ScrollView, can_focus=True):
     def set_length(self, count: int) -> None:
         """There are `count` lines now. Setting `virtual_size` alone would lay out the whole screen, 10 ms and more."""
         self.set_reactive(PaintedScroll.virtual_size, Size(self.size.width, count))
-        if self.is_attached and self.show_vertical_scrollbar:
+        if self.is_attached and self.show_vertical_scrollbar and self.styles.scrollbar_size_vertical:
             self.vertical_scrollbar.window_virtual_size = count
         if self.scroll_offset.y > self.max_scroll_y:
             self.jump(self.max_scroll_y)

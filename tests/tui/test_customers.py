@@ -329,6 +329,8 @@ async def test_the_next_account_with_unread_mail_is_one_key_away(desk):
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("right_curly_bracket")
         await until(pilot, lambda: app.main.account_shown)
+        await until(pilot, lambda: app.main.card.lines)  # it was given its place, though the list was painted before
+        assert "Mail per week" in shown(app)
         first = app.main.account_shown
         assert app.main.messages.row.unread
         await pilot.press("right_curly_bracket")
