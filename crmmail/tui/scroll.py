@@ -23,8 +23,8 @@ class PaintedScroll(ScrollView, can_focus=True):
         self._on_screen = False
         self._stale = False
 
-    # A repaint wished by what has no place on the screen (a hidden pane, a scrollbar without width) makes Textual arrange
-    # the screen on the side, some milliseconds; the layout that follows finds nothing new then and paints nothing of it.
+    # A repaint wished by what has no place on the screen (a hidden pane, a scrollbar without width) makes Textual
+    # arrange the screen on the side, some milliseconds; the layout that follows finds nothing new and paints nothing.
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """As Textual's; kept for later while this is not on the screen."""
