@@ -36,6 +36,7 @@ class Sending(Composer):
 
     def _send(self, not_before: float) -> None:
         if self.busy:
+            self.notice.say(_("One moment: still working on it."), words.QUIET)
             return
         self.refuse_when_readonly()
         for field in self.fields.values():

@@ -172,9 +172,16 @@ class Recipients(Painted, can_focus=True):
         return True
 
     def _tab(self) -> bool:
-        if self.offers and self.text:
+        """Take what is offered. An address typed to its end is what is meant: Tab goes on to the next field."""
+        typed_out = self.text.strip().casefold()
+        if self.offers and self.text and not addresses.addr_spec(typed_out):
             self.accept()
             return True
+        for number, offer in enumerate(self.offers):
+            if self.text and offer.email.casefold() == typed_out:
+                self.offer = number
+                self.accept()  # with the name it is known under
+                break
         self.finish()
         return False
 

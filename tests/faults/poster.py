@@ -1,4 +1,4 @@
-"""The process that test_send_kills ends: queues a few messages and sends them, going on where an earlier one was ended.
+"""The process that `send_kills` ends: queues a few messages and sends them, going on where an earlier one was ended.
 
     python -m tests.faults.poster DIRECTORY PROVIDER URL TOKEN ADDRESS
 

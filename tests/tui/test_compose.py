@@ -181,6 +181,28 @@ async def test_suggestions_come_from_whom_one_wrote_to_and_one_key_takes_them(po
         assert screen.fields["to"].people[1] == ANA
 
 
+async def test_an_address_typed_to_its_end_is_taken_with_its_name_and_tab_goes_on(post, clock, monkeypatch):
+    known = [Address("Anabela", "ana@y.example.br"), Address("Ana", "ana@y.example")]
+    monkeypatch.setattr(post, "complete", lambda text, limit=8, beside=(): known if text.startswith("ana") else [])
+    app = app_on(post, clock)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        screen = await composer(pilot)
+        await pilot.press(*keys("ana@y.example"), "tab", *keys("Hello"))
+        assert screen.fields["to"].everyone == (known[1],)
+        assert screen.subject.value == "Hello"
+
+
+async def test_a_send_while_a_file_is_read_says_so(post, clock):
+    app = app_on(post, clock)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await write(pilot)
+        screen.busy = True
+        await pilot.press("ctrl+j")
+        assert "still working on it" in shown(app)
+        assert app.screen is screen
+
+
 async def test_the_sender_is_chosen_and_an_unverified_one_says_so(post, clock):
     app = app_on(post, clock)
     async with app.run_test(size=(100, 30)) as pilot:
