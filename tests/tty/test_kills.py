@@ -1,7 +1,7 @@
 """`kill -9` of the real program in a real terminal while somebody types, saves, attaches and sends.
 
 Whatever was typed a second before is there afterwards, and no draft is ever missing. `CRMMAIL_KILLS` sets how many
-moments are tried (6 when not set), `CRMMAIL_SEED` which.
+moments are tried (4 when not set), `CRMMAIL_SEED` which.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crmmail import config, mailboxes, model
 from crmmail.store import Store
 from tests.tty.terminal import Terminal
 
-MOMENTS = int(os.environ.get("CRMMAIL_KILLS", "") or 6)
+MOMENTS = int(os.environ.get("CRMMAIL_KILLS", "") or 4)
 SECOND = 1.0 + 0.5  # the promise, and half a second for a slow disk and a machine with other things to do
 
 
@@ -79,9 +79,8 @@ class Writer:
     def attach(self) -> None:
         self.terminal.type("\x1ba")
         self.terminal.wait_for("Attach a file")
-        self.terminal.type(str(self.file))
-        self.until(lambda text: text.count(self.file.name) > 1 or f"{self.file.name} " in text)
-        self.terminal.settle(0.2)
+        self.terminal.type(self.file.name)  # the dialog begins in the home folder
+        self.until(lambda text: text.count(self.file.name) > 1)
         self.terminal.type("enter")
         self.until(lambda text: "Attach a file" not in text and "Attaching" not in text)
 
@@ -118,9 +117,9 @@ def kept(place: config.Profile) -> tuple[dict[str, str], int]:
         return found, files
 
 
-def test_at_most_the_last_second_is_missing_and_never_a_draft(place: config.Profile, tmp_path: Path) -> None:
+def test_at_most_the_last_second_is_missing_and_never_a_draft(place: config.Profile) -> None:
     rng = random.Random(os.environ.get("CRMMAIL_SEED", "7"))
-    file = tmp_path / "anexo.bin"
+    file = Path.home() / "anexo.bin"
     file.write_bytes(rng.randbytes(300_000))
     number, everything, files = 0, set[str](), 0
     for moment in range(MOMENTS):
