@@ -196,6 +196,9 @@ class FilePicker(Dialog[Path]):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
+        if (anew := begun_anew(event.value)) != event.value:
+            self._put(anew)  # says so once more
+            return
         self.entries = completions(event.value)
         self.choices.cursor = 0
         self.choices.put([_line(path) for path in self.entries] or [(_("Nothing there"), "")])
@@ -255,6 +258,11 @@ def shortened(path: Path) -> str:
     except (ValueError, RuntimeError):
         return str(path).rstrip("/")
     return "~" if str(below) == "." else f"~/{below}"
+
+
+def begun_anew(text: str) -> str:
+    """What counts of a path: a whole one typed or pasted behind the folder that stood there takes its place."""
+    return re.split(r"/(?=[/~])", text)[-1]
 
 
 def completions(text: str) -> list[Path]:

@@ -11,7 +11,7 @@ from crmmail.model import Address, Draft, SendState
 from crmmail.tui import outgoing_lines
 from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.composer_body import plain
-from crmmail.tui.composer_dialogs import completions, moment, proposals, shortened
+from crmmail.tui.composer_dialogs import begun_anew, completions, moment, proposals, shortened
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.outbox import Outbox
 from tests.tui.conftest import NOW, shown, until
@@ -229,6 +229,7 @@ def test_paths_complete_folders_first_and_hidden_ones_only_when_asked_for(tmp_pa
     assert [path.name for path in completions("~/ab")] == ["abe", "Abc.txt", "abd.txt"]
     assert [path.name for path in completions("~/.s")] == [".secret"]
     assert completions("~/no/such/") == []
+    assert [begun_anew(text) for text in ("~/", "~//tmp/x", "/a/b/~/c", "/a/b")] == ["~/", "/tmp/x", "~/c", "/a/b"]
     assert completions("\x00/") == []
     assert shortened(tmp_path / "abe") == "~/abe"
     assert shortened(Path("/")) == ""
