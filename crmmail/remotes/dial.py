@@ -171,7 +171,10 @@ def _unreachable(server: Server, error: OSError) -> Offline:
 
 def _unprotected(server: Server, error: OSError) -> Offline:
     if isinstance(error, TimeoutError):
-        return _unreachable(server, error)
+        told = _unreachable(server, error)
+        if server.security == "starttls":
+            told.next_step = _("Check the port: this one may want TLS from the first byte.")
+        return told
     if isinstance(error, ssl.SSLError):
         return Offline(
             _("{place} does not speak TLS as it should ({reason}).").format(

@@ -178,11 +178,23 @@ class ImapSending:
     def _remove(self, validity: int, uid: int) -> None:
         """Exactly this one, for good; where that cannot be, it is only marked."""
         self._line.at(self._drafts_name(), validity)
+        if self._is_gmail():
+            self._discard(uid)
+            return
         self._line.store([uid], "+FLAGS", r"\Deleted")
         if self._line.offers("UIDPLUS"):
             self._line.expunge([uid])
         self._index.write(f"removed {validity}.{uid}", "1")
         self._index.settle()
+
+    def _discard(self, uid: int) -> None:
+        """Gmail: what is expunged anywhere but in the trash may stay as an archived message."""
+        trash = self._own_folder("trash", "Trash")
+        moved = self._line.move([uid], trash)
+        if moved.uids:
+            self._line.at(trash, moved.validity)
+            self._line.store(moved.uids.values(), "+FLAGS", r"\Deleted")
+            self._line.expunge(moved.uids.values())
 
     def _reference(self, validity: int, uid: int, *, conflict: bool = False) -> DraftRef:
         self._drafts()

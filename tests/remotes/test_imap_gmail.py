@@ -17,7 +17,9 @@ from crmmail.ops import Verb
 from crmmail.remotes import imap_text
 from crmmail.remotes.dial import Server
 from crmmail.remotes.imap import GMAIL, Imap
+from tests.faults.posting import letter
 from tests.mailservers.gmail import PASSWORD, USER, GmailServer, installed
+from tests.mailservers.sink import Sink
 from tests.remotes.mirror import Mirror
 
 FIRST = 1278455344230334865 + 1
@@ -150,3 +152,23 @@ def test_a_label_another_client_puts_on_is_seen(remote: Imap, server: GmailServe
     remote._clock = lambda: __import__("time").time() + 400  # labels are compared every five minutes
     mirror.fill(remote)
     assert "x:Clientes" in (mirror.states()[name(5)] or State()).folders
+
+
+def test_what_is_sent_is_filed_by_gmail_and_by_nobody_else(server: GmailServer, tmp_path: Path) -> None:
+    with Sink(mode="tls", users={USER: PASSWORD}) as sink:
+        remote = Imap(
+            "work",
+            login=Login(USER, lambda _refused: Secret(PASSWORD)),
+            server=Server("imap", "127.0.0.1", server.port, "tls", server.ca_file),
+            smtp=Server("smtp", "127.0.0.1", sink.port, "tls", sink.ca_file),
+            address=USER,
+            labels=True,
+            index=tmp_path / "imap.db",
+        )
+        kept = remote.save_draft(letter(USER, 1))
+        remote.send_draft(kept.remote_draft)
+        assert [one.recipients for one in sink.messages] == [["friend1@example.net"]]
+        for folder in ("[Gmail]/E-mails enviados", "[Gmail]/Rascunhos", "[Gmail]/Lixeira"):
+            remote._line.select(folder, fresh=True)
+            assert remote._line.search("ALL") == [], folder
+        remote.close()
