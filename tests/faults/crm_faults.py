@@ -5,15 +5,19 @@ Mix into a test class with a `world` fixture (a CRM) and a `store` fixture.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from crmmail.crm import entry
-from crmmail.crm.model import LogSetting, LogStatus, Scope, Visibility
+from crmmail.crm.model import Account, Contact, LogSetting, LogStatus, NeverBy, Scope, Visibility
 from crmmail.model import Incoming, Page, Phase
+from crmmail.remotes.http import Wire
 from crmmail.store import Store
 from crmmail.sync import Engine, Pace
 from crmmail.sync.crm import CrmOutcome, CrmSync
@@ -49,15 +53,13 @@ class Office:
         crm = self.world.connect()
         self.sync = CrmSync(self.store, crm, self.clock, timer=self.clock.timer, rng=random.Random(1))
 
-    def hear(self, *numbers: int, sender: str = "Bia <bia@cedro.example>") -> list[int]:
+    def hear(self, *numbers: int, sender: str = "Bia <bia@cedro.example>", subject: str = "") -> list[int]:
         """Mail from Cedro arrives."""
         born = int(self.clock.now * 1000)
-        upserts = [
-            Incoming(
-                f"m{number}", state("inbox"), born + number, raw=letter(number, sender), remote_thread=f"t{number}"
-            )
-            for number in numbers
-        ]
+        upserts = []
+        for number in numbers:
+            raw = letter(number, sender, subject)
+            upserts.append(Incoming(f"m{number}", state("inbox"), born + number, raw=raw, remote_thread=f"t{number}"))
         self.store.ingest("work", Page(f"c{numbers[-1]}", upserts=tuple(upserts), complete=True))
         return [self.store.find("work", f"m{number}") or 0 for number in numbers]
 
@@ -177,6 +179,58 @@ class CrmFaults:
         office.begin()
         office.until_quiet()
         assert office.keys() == ids(1, 2)
+
+    def test_an_account_made_here_is_created_there_once_and_told_back_as_the_same(self, office: Office) -> None:
+        store = office.store
+        made = store.save_account(Account("", "Nova Ltda", ("nova.example",)))
+        store.save_contact(Contact("", made.id, "Rui Lima", ("rui@nova.example",)))
+        assert store.push_account(made.id, "crm")
+        office.world.fault("reset_after", asks=office.world.creates, times=1)
+        office.until_quiet()
+        account = store.account(made.id)
+        assert account is not None
+        assert account.crm == "crm" and account.remote_id
+        office.clock.advance(1000)
+        office.sync.look_now()
+        assert office.sync.step().error is None
+        assert [row.id for row in store.accounts("nova")] == [made.id]
+        assert len(store.contacts(made.id)) == 1
+        (message,) = office.hear(1, sender="Rui <rui@nova.example>")
+        office.until_quiet()
+        assert [one for one, _text in office.world.entries()] == [account.remote_id]
+        assert office.status(message) is LogStatus.LOGGED
+
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_no_byte_of_private_internal_or_never_logged_mail_reaches_the_wire(
+        self, office: Office, seed: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[str] = []
+        call = Wire.call
+
+        def recorded(wire: Wire, method: str, url: str, **options: Any) -> Any:
+            told.append(json.dumps(options.get("json"), ensure_ascii=False))
+            return call(wire, method, url, **options)
+
+        monkeypatch.setattr(Wire, "call", recorded)
+        rng, store = random.Random(seed), office.store
+        store.never(NeverBy.ADDRESS, "never@cedro.example")
+        secret: list[str] = []
+        for number in range(1, 25):
+            kind = rng.choice(["open", "private", "internal", "never", "late"])
+            sender = {"internal": f"colega@{ME.partition('@')[2]}", "never": "never@cedro.example"}
+            canary = f"canary{number}{kind}"
+            with office.world.down() if kind == "late" else contextlib.nullcontext():
+                (message,) = office.hear(number, sender=sender.get(kind, "bia@cedro.example"), subject=canary)
+                if kind == "private" or kind == "late":
+                    if kind == "late":
+                        office.sync.step()
+                    store.set_private([message])
+            secret += [canary] if kind != "open" else []
+            office.clock.advance(max(office.sync.step().wait, 1))
+        office.until_quiet()
+        wire = "\n".join(told)
+        assert "canary" in wire
+        assert [one for one in secret if one in wire] == []
 
     def test_a_crm_that_hangs_holds_up_no_mail(self, office: Office) -> None:
         """X02, with the threads."""

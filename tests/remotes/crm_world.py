@@ -111,6 +111,7 @@ class CrmWorld:
         yield
 
     writes = ""  # what the body of a call that writes an entry has in it
+    creates = ""  # … that creates an account
 
 
 class SharpSpringWorld(CrmWorld):
@@ -118,6 +119,7 @@ class SharpSpringWorld(CrmWorld):
 
     kind = "sharpspring"
     writes = '"createNotes"'
+    creates = '"createAccounts"'
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,6 +228,7 @@ class TrytonWorld(CrmWorld):
 
     kind = "tryton"
     writes = '"model.ir.note.create"'
+    creates = '"model.party.party.create"'
 
     def __init__(self, server: Server) -> None:
         super().__init__()
