@@ -20,7 +20,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from crmmail.crm.connection import LABELS, QUESTIONS, CrmConnected, CrmGuide, CrmWish
+from crmmail.crm.connection import BCC, LABELS, QUESTIONS, CrmConnected, CrmGuide, CrmWish
 from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _
 from crmmail.tui import format
@@ -216,7 +216,9 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
         if end.place:
             where = _("in a private file") if end.place == "file" else _("in the system's keyring")
             lines.append(_("Its secret is kept {place}.").format(place=where))
-        lines.append(_("Its accounts are being copied here; nothing is logged before you say so."))
+        copied = _("Its accounts are being copied here; nothing is logged before you say so.")
+        sent = _("It gets a blind copy of mail to your customers, once you say so.")
+        lines.append(sent if end.name == BCC else copied)
         for number in range(MOST_QUESTIONS):
             self._field(number).value = ""
         self._show("done", "\n".join(lines), keys=_("Enter go on"))
