@@ -1,8 +1,4 @@
-"""What was written for an account belongs to it, whoever it went to. `Store` inherits it.
-
-The composer's choice of an account is the user's word on the message: it is kept under the Message-ID it goes out with,
-and once more under the one a provider puts in its place.
-"""
+"""A message that was written for an account belongs to it when it comes back from Sent. `Store` inherits this."""
 
 from __future__ import annotations
 
@@ -11,40 +7,46 @@ from typing import Any
 
 from crmmail.crm.match import Choice
 from crmmail.model import Draft, Outgoing
-from crmmail.store import choices, drafts, outgoing, records, ties
+from crmmail.store import choices, directory, drafts, records, ties
 from crmmail.store.importing import Importing
 
 
 class WrittenFor(Importing):
-    """Queueing and sending, with the account in mind."""
+    """The account of a draft goes with what is sent, as the user's word, whatever Message-ID the server gives it."""
 
     def queue(self, draft: Draft, mime: bytes, message_id: str, token: str, not_before: float = 0.0) -> Outgoing:
-        """As `Writing.queue`; the message belongs to the draft's account from now on."""
-        queued = super().queue(draft, mime, message_id, token, not_before)
-        if draft.account:
-            self._keep_word(draft.account, draft.sender, message_id)
+        """Queue `mime` (see `Writing.queue`), its account noted with it."""
+        with self._writing():
+            queued = super().queue(draft, mime, message_id, token, not_before)
+            self._note_account(draft, queued.message_id)
         return queued
 
     def note_outgoing(self, number: int, **changes: Any) -> Outgoing:
-        """As `Writing.note_outgoing`; a message that a provider gave another Message-ID keeps its account."""
-        noted = super().note_outgoing(number, **changes)
-        replaced = changes.get("sent_message_id", "")
-        if replaced and replaced != noted.message_id:
-            account, sender = self._read(lambda connection: _written(connection, number))
-            if account:
-                self._keep_word(account, sender, replaced)
+        """Write down what became of a message (see `Writing.note_outgoing`); renamed there, it keeps its account."""
+        with self._writing():
+            noted = super().note_outgoing(number, **changes)
+            if changes.get("sent_message_id"):
+                draft = self._read(lambda connection: drafts.row(connection, noted.draft, *drafts.STATES))
+                if draft is not None:
+                    self._note_account(draft.draft, noted.sent_message_id)
         return noted
 
-    def _keep_word(self, account: str, sender: str, message_id: str) -> None:
-        key = choices.key("m", ties.twin("", "", message_id, sender))
-        text = choices.choice_text(Choice(yes=frozenset({account})), message_id=message_id)
-        with self._writing():
-            self._commit(lambda connection: records.write(connection, 0, {(records.CHOICE, key): text}))
+    def _note_account(self, draft: Draft, message_id: str) -> None:
+        if draft.account and message_id and self._commit(lambda connection: _note(connection, draft, message_id)):
             self._derive()
 
 
-def _written(connection: sqlite3.Connection, number: int) -> tuple[str, str]:
-    """(account, sender) of the draft an outgoing message was made of; '' and '' when it is gone."""
-    queued = outgoing.entry(connection, number).outgoing
-    kept = drafts.row(connection, queued.draft, *drafts.STATES)
-    return (kept.draft.account, kept.draft.sender) if kept is not None else ("", "")
+def _note(connection: sqlite3.Connection, draft: Draft, message_id: str) -> int:
+    """The user's word on a message of ours: on its conversation where it begins one. How many records differ.
+
+    Where its recipients are the account's contacts and nobody else's, they say it themselves.
+    """
+    account = directory.account(connection, draft.account)
+    if account is None:
+        return 0
+    people = directory.contacts_of(connection, [one.email for one in (*draft.to, *draft.cc) if one.email])
+    if {one.account for one in people} == {account.id}:
+        return 0
+    key = choices.key("t" if draft.kind == "new" else "m", ties.twin(draft.mailbox, "", message_id, draft.sender))
+    text = choices.choice_text(Choice(frozenset({account.id})), mailbox=draft.mailbox, message_id=message_id)
+    return records.write(connection, 0, {(records.CHOICE, key): text})

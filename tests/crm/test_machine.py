@@ -99,6 +99,7 @@ class World:
     def forget(self) -> None:
         if (found := self._one()) is not None:
             del self.mail[found[0]][found[1].remote_id]
+            self.store.allow_mass_removal(found[0])  # the fuse is not what this is about
             self.store.ingest(found[0], Page("c", removals=(found[1].remote_id,)))
 
     def act(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from crmmail.crm.model import Account, Bound, Contact, Ignored, NeverBy, Reason, Scope
 from crmmail.errors import SettingsError
-from crmmail.model import Address, Change, Headers, Incoming, Query, State
+from crmmail.model import Address, Change, Draft, Headers, Incoming, Query, State
 from crmmail.ops import Verb
 from crmmail.store import Store
 from crmmail.store.choices import Setting
@@ -407,3 +407,25 @@ def test_the_lists_agree_with_what_the_bonds_say(desk: Desk, directory: Path) ->
         ).fetchall()
     assert {(number, key) for number, text in placed for key in filter(None, text.split(","))} == set(stood)
     assert Reason.MANUAL > Reason.THREAD > Reason.ADDRESS > Reason.DOMAIN
+
+
+@pytest.mark.parametrize("renamed", ["", "<other@server.example>"])
+def test_a_message_written_for_an_account_belongs_to_it_when_it_comes_back(desk: Desk, renamed: str) -> None:
+    stranger = Address("", "x@nobody.example")
+    draft = desk.store.new_draft(Draft(0, "work", ME, to=(stranger,), subject="Oi", account=desk.gama))
+    queued = desk.store.queue(draft, b"mime", "<ours@acme.example>", "token")
+    if renamed:
+        desk.store.note_outgoing(queued.id, sent_message_id=renamed)
+    told = renamed or "<ours@acme.example>"
+    sent, answer = desk.hear(
+        letter(1, ME, "x@nobody.example", of=state("sent"), message_id=told, thread="t"),
+        letter(2, "x@nobody.example", thread="t"),
+    )
+    assert desk.of(sent) == desk.of(answer) == ("Gama", "MANUAL")
+
+
+def test_a_message_to_an_accounts_own_contact_needs_no_word(desk: Desk) -> None:
+    draft = desk.store.new_draft(Draft(0, "work", ME, to=(Address("", "gil@gmail.com"),), account=desk.gama))
+    desk.store.queue(draft, b"mime", "<ours@acme.example>", "token")
+    (sent,) = desk.hear(letter(1, ME, "gil@gmail.com", of=state("sent"), message_id="<ours@acme.example>"))
+    assert desk.of(sent) == ("Gama", "ADDRESS")
