@@ -6,7 +6,6 @@ What each prints with `--json` is described in docs/crm.md.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,8 @@ from crmmail.i18n import N_, _, ngettext
 from crmmail.model import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from crmmail.crm.rows import Row, Skipped
     from crmmail.store import Store
     from crmmail.store.importing import Imported
 
@@ -251,8 +249,10 @@ def _link(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str
 
 
 def _import(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str]]:
+    from crmmail.crm import files
+
     done = store.import_rows(
-        _rows(options.file), options.file.name, dry_run=options.dry_run, progress=_progress(options.json)
+        files.read(options.file), options.file.name, dry_run=options.dry_run, progress=_progress(options.json)
     )
     if not options.dry_run:
         while store.rematch_step():
@@ -267,12 +267,6 @@ def _import(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[s
         "act": done.act.id if done.act else None,
     }  # fmt: skip
     return 0, told, _imported_lines(done, options.dry_run)
-
-
-def _rows(path: Path) -> Iterable[Row | Skipped]:
-    from crmmail.crm import sheet, vcard
-
-    return vcard.read(path) if path.suffix.lower() in (".vcf", ".vcard") else sheet.read(path, sheet.shape(path))
 
 
 def _progress(quiet: bool) -> Callable[[int], None]:
@@ -309,29 +303,11 @@ def _imported_lines(done: Imported, dry: bool) -> list[str]:
 
 
 def _export(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str]]:
-    from crmmail.crm import sheet, vcard
+    from crmmail.crm import files
 
     count = store.account_count()
     told = {"file": str(options.file), "accounts": count, "dry_run": options.dry_run}
     if not options.dry_run:
-        write = vcard.write if options.file.suffix.lower() in (".vcf", ".vcard") else sheet.write
-        _write(options.file, write(store.cards()))
+        files.write(options.file, store.cards())
     words = ngettext("{count} account: {file}", "{count} accounts: {file}", count)
     return 0, told, [words.format(count=count, file=options.file)]
-
-
-def _write(path: Path, parts: Iterable[str]) -> None:
-    """A whole file or none: customers' data is for its owner's eyes."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        encoding = "utf-8-sig" if path.suffix.lower() == ".csv" else "utf-8"  # Excel takes it for cp1252 without a mark
-        number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding=encoding, newline="") as file:
-            file.writelines(parts)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise SettingsError(
-            _("{file} cannot be written: {why}.").format(file=path.name, why=error.strerror or type(error).__name__),
-            next_step=_("Choose another place."),
-        ) from error

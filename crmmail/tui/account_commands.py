@@ -215,5 +215,7 @@ ACCOUNT_LIST: tuple[Command, ...] = (
     _there("accounts_write", ("w", "f4"), N_("Write to the account"), N_("Write"), _chosen, 20),
     _there("accounts_merge", ("m", "f6"), N_("Merge with another account"), N_("Merge"), _chosen, 22),
     _there("accounts_remove", ("d", "#", "delete", "f8"), N_("Remove the account"), N_("Remove"), _chosen, 24),
+    _there("accounts_import", ("I", "f7"), N_("Import accounts and contacts"), N_("Import"), footer=26),
+    _there("accounts_export", ("X", "f12"), N_("Export accounts and contacts"), N_("Export"), footer=28),
     Command("accounts_close", ("escape", "q", "left"), N_("Back"), PROGRAM, short=N_("Back"), panes=_THERE, footer=5),
 )

@@ -22,7 +22,7 @@ from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
 from crmmail.model import Change, Draft
 from crmmail.tui import account_rows, commands, words
-from crmmail.tui.account_acts import AccountActs
+from crmmail.tui.account_files import AccountFiles
 from crmmail.tui.account_list import AccountList, AccountPages
 from crmmail.tui.commands import ACCOUNTS, COMMANDS, Command, Context, possible
 from crmmail.tui.keyboard import stroke
@@ -83,7 +83,7 @@ class Heading(Widget):
         return Strip(account_rows.heading(shape, self.rows.ink)).adjust_cell_length(self.size.width, self.rows.ink())
 
 
-class AccountsScreen(AccountActs, Screen[Left]):
+class AccountsScreen(AccountFiles, Screen[Left]):
     """All accounts. Dismissed with what to show next, or None."""
 
     AUTO_FOCUS = ""
@@ -194,7 +194,9 @@ class AccountsScreen(AccountActs, Screen[Left]):
         return (
             _("No accounts yet"),
             "",
-            _("{key} makes one").format(key=typing_key(self.keymap, "accounts_new")),
+            _("{key} makes one · {other} imports a file (CSV, vCard)").format(
+                key=typing_key(self.keymap, "accounts_new"), other=typing_key(self.keymap, "accounts_import")
+            ),
             _("Connecting a CRM: docs/crm.md"),
         )
 

@@ -157,20 +157,21 @@ class SendLater(Dialog[float]):
 class FilePicker(Dialog[Path]):
     """A path to type with completion, and the folder it leads to, to choose from."""
 
-    def __init__(self, start: Path) -> None:
+    def __init__(self, start: Path, title: str = "", act: str = "") -> None:
         super().__init__()
         self.start = start
+        self.heading, self.act = title or _("Attach a file"), act or _("attach")
         self.entries: list[Path] = []
         self.choices = Choices([], id="choices")
 
     def compose(self) -> ComposeResult:
         """The path, what there is, the keys."""
         with Vertical(id="box", classes="-palette"):
-            yield Static(Content(_("Attach a file")), id="question")
+            yield Static(Content(self.heading), id="question")
             yield Input(id="typed", compact=True)
             yield self.choices
             yield Static(
-                Content(f"Tab {_('complete')} · ↑↓ {_('choose')} · Enter {_('attach')} · Esc {_('close')}"), id="hint"
+                Content(f"Tab {_('complete')} · ↑↓ {_('choose')} · Enter {self.act} · Esc {_('close')}"), id="hint"
             )
 
     def ready(self) -> None:

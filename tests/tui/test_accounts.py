@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from crmmail.crm.model import Account, Contact
+from crmmail.tui.account_files import ImportPreview
 from crmmail.tui.account_picker import AccountPicker
 from crmmail.tui.accounts import AccountsScreen
+from crmmail.tui.composer_dialogs import FilePicker
 from crmmail.tui.dialogs import Confirm, Picker
 from crmmail.tui.form import Form
 from tests.tui.conftest import app_on, shown, until
@@ -182,3 +184,72 @@ async def test_the_list_comes_back_where_it_was_left(customers):
         again = await opened(pilot)
         assert again.line.value == "empresa"
         assert again.chosen == left
+
+
+HEADER = "Empresa;E-mail;Nome;CNPJ\n"
+
+
+async def chosen_file(pilot, path):
+    await pilot.press("f7")
+    await until(pilot, lambda: isinstance(pilot.app.screen, FilePicker))
+    pilot.app.screen.query_one("#typed").value = str(path)
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ImportPreview))
+
+
+async def test_a_file_is_shown_before_it_is_taken_over_and_one_undo_takes_it_back(customers, tmp_path):
+    path = tmp_path / "clientes.csv"
+    rows = (
+        "Nova Ltda;rui@nova.example;Rui;11222333000181\nEmpresa 03 Ltda;novo@empresa03.example;Zé;\nRuim;sem arroba;;\n"
+    )
+    path.write_text(HEADER + rows, encoding="cp1252")
+    app = app_on(customers, download_folder=str(tmp_path))
+    async with app.run_test(size=(110, 34)) as pilot:
+        screen = await opened(pilot)
+        await chosen_file(pilot, path)
+        text = shown(app)
+        assert "“;” · cp1252" in text
+        assert "Nova Ltda · Rui" in text
+        assert "Left out" in text
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is screen)
+        assert customers.account_count() == 40
+        await chosen_file(pilot, path)
+        await pilot.press("y")
+        await until(pilot, lambda: customers.accounts("nova", 0, 1))
+        await until(pilot, lambda: "new and" in app.screen.notice.text)
+        assert any(one.name == "Zé" for one in customers.contacts(customers.accounts("empresa 03", 0, 1)[0].id))
+        await pilot.press("escape", "z")
+        await until(pilot, lambda: customers.account_count() == 40)
+
+
+async def test_what_is_no_list_of_accounts_is_said_in_a_sentence(customers, tmp_path):
+    path = tmp_path / "foto.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
+    app = app_on(customers, download_folder=str(tmp_path))
+    async with app.run_test(size=(110, 34)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(app.screen, FilePicker))
+        app.screen.query_one("#typed").value = str(path)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.notice.tone == "bad")
+        assert customers.account_count() == 40
+
+
+async def test_what_is_exported_can_be_imported_again_and_changes_nothing(customers, tmp_path):
+    app = app_on(customers, download_folder=str(tmp_path))
+    async with app.run_test(size=(110, 34)) as pilot:
+        screen = await opened(pilot)
+        for name in ("contas.csv", "contas.vcf"):
+            await pilot.press("f12")
+            await until(pilot, lambda: isinstance(app.screen, Form))
+            app.screen.query_one("#field-file").value = str(tmp_path / name)
+            await pilot.press("ctrl+s")
+            await until(pilot, (tmp_path / name).exists)
+            await until(pilot, lambda: app.screen is screen)
+            await chosen_file(pilot, tmp_path / name)
+            assert "0 new and 0 changed accounts, 0 new and 0 changed contacts" in shown(app)
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)
+        assert (tmp_path / "contas.csv").stat().st_mode & 0o077 == 0
