@@ -15,6 +15,7 @@ from crmmail.errors import CrmMailError
 from crmmail.signing import Done
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.guide import GuideScreen
+from crmmail.tui.ink import with_text_colors
 from tests.auth.test_sign_in_screen import Scripted, until
 
 __all__ = ["Play", "ScriptedSetup", "Stage", "shown", "until"]
@@ -66,6 +67,9 @@ class Stage(App[None]):
         self.guide = GuideScreen(setup, signing or Scripted(), form=form, clock=lambda: 1_795_360_000.0)
         self.results: list[Done | None] = []
         self.animation_level = "none"
+
+    def get_css_variables(self) -> dict[str, str]:
+        return with_text_colors(super().get_css_variables())
 
     def on_mount(self) -> None:
         self.push_screen(self.guide, self.results.append)

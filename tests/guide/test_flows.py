@@ -97,7 +97,7 @@ async def type_in(app: CrmMail, pilot: Pilot[None], name: str, text: str) -> Non
 
 
 async def to_the_form(app: CrmMail, pilot: Pilot[None], address: str = ANA) -> None:
-    await pilot.press(*address, "enter")
+    type_ahead(app, [*address, "enter"])
     await step(app, pilot, "ways")
     assert choices(app)[0] == "Password and servers"
     await pilot.press("enter")
@@ -346,7 +346,7 @@ ca_file = "{servers.ca_file}"
     settings.providers_file = str(own)
 
     async def keys(app: CrmMail, pilot: Pilot[None]) -> None:
-        await pilot.press(*GMAIL, "enter")
+        type_ahead(app, [*GMAIL, "enter"])
         await step(app, pilot, "ways")
         assert "Google Workspace" in shown(app)
         assert choices(app)[:2] == ["Sign in with Google", "Gmail with an app password"]
@@ -362,7 +362,7 @@ ca_file = "{servers.ca_file}"
             assert word in read
         assert app.focused is not None
         assert app.focused.id == "password"
-        await pilot.press(*"abcd efgh ijkl mnop", "enter")
+        type_ahead(app, [*"abcd efgh ijkl mnop", "enter"])
         await step(app, pilot, "done")
 
     play(store, settings, place, keys)
@@ -409,7 +409,7 @@ def test_signing_in_with_the_provider(
     async def keys(app: CrmMail, pilot: Pilot[None]) -> None:
         await pilot.press("C")
         await guide(app, pilot)
-        await pilot.press(*address, "enter")
+        type_ahead(app, [*address, "enter"])
         await step(app, pilot, "ways")
         assert said in shown(app)
         await pilot.press("enter")

@@ -11,6 +11,7 @@ from crmmail import i18n, providers
 from crmmail.connecting import Checked, Found, Kind, Part, Server
 from crmmail.i18n import _
 from tests.guide.stage import ScriptedSetup, Stage, start, until
+from tests.tui.conftest import type_ahead
 
 WORK = Found(
     "ana@cliente.example",
@@ -67,14 +68,14 @@ def test_looks(snap_compare: Any, screen: str, language: str, size: tuple[int, i
     async def before(pilot: Pilot[Any]) -> None:
         guide = await start(pilot)
         if screen != "address":
-            await pilot.press(*"ana@cliente.example", "enter")
+            type_ahead(pilot.app, [*"ana@cliente.example", "enter"])
             await until(pilot, lambda: guide._step == "ways")
         if screen not in ("address", "ways"):
             await pilot.press(*(("down",) if screen == "gmail" else ()), "enter")
             await until(pilot, lambda: guide._step == "form")
         if screen in ("trial", "done"):
-            await pilot.press(*"secret", "enter")
+            type_ahead(pilot.app, [*"secret", "enter"])
             await until(pilot, lambda: guide.has_class("-failed") or guide._step == "done")
-        await pilot.pause(0.3)
+        await pilot.pause(0.1)
 
     assert snap_compare(Stage(setup), terminal_size=size, run_before=before)

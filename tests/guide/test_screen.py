@@ -16,6 +16,7 @@ from crmmail.tui.guide import GuideScreen
 from crmmail.tui.sign_in import SignInScreen
 from tests.auth.test_sign_in_screen import Scripted
 from tests.guide.stage import ScriptedSetup, Stage, choices, field, shown, start, until
+from tests.tui.conftest import type_ahead
 
 ANA = "ana@cliente.example"
 WORK = Found(ANA, Kind.IMAP, "Cliente", Server("imap.cliente.example", 993), Server("smtp.cliente.example", 465))
@@ -36,7 +37,7 @@ def play(setup: ScriptedSetup, act: Act, signing: Scripted | None = None) -> Sta
 
 
 async def to_form(pilot: Pilot[None], guide: GuideScreen) -> None:
-    await pilot.press(*ANA, "enter")
+    type_ahead(pilot.app, [*ANA, "enter"])
     await until(pilot, lambda: guide._step == "ways")
     await pilot.press("enter")
     await until(pilot, lambda: guide._step == "form")
@@ -60,7 +61,7 @@ def test_a_look_up_can_be_left_and_its_late_answer_says_nothing() -> None:
     setup.hold.clear()
 
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
-        await pilot.press(*ANA, "enter")
+        type_ahead(app, [*ANA, "enter"])
         await until(pilot, lambda: setup.asked)
         await pilot.press("escape")
         await until(pilot, lambda: guide._step == "address")
@@ -77,7 +78,7 @@ def test_a_failed_step_leads_to_its_field_with_all_of_them_shown_and_nothing_was
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
         await to_form(pilot, guide)
         assert not app.screen.query_one("#line-imap").display
-        await pilot.press(*"secret", "enter")
+        type_ahead(app, [*"secret", "enter"])
         await until(pilot, lambda: guide.has_class("-failed"))
         assert "Check the port." in shown(app)
         assert setup.kept == []
@@ -98,7 +99,7 @@ def test_without_a_keyring_a_private_file_is_offered_and_chosen_by_key() -> None
 
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
         await to_form(pilot, guide)
-        await pilot.press(*"secret", "enter")
+        type_ahead(app, [*"secret", "enter"])
         await until(pilot, lambda: "readable by you alone?" in shown(app))
         assert "p keep it in a private file" in shown(app)
         await pilot.press("enter")
@@ -124,7 +125,8 @@ def test_everything_can_be_done_by_mouse() -> None:
     setup = ScriptedSetup(WORK, [GOOD])
 
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
-        await pilot.press(*ANA)
+        type_ahead(app, ANA)
+        await until(pilot, lambda: field(app, "typed") == ANA)
         await pilot.click("#on")
         await until(pilot, lambda: guide._step == "ways")
         await pilot.click("#choices", offset=(3, 0))
@@ -176,7 +178,7 @@ def test_the_way_that_works_is_offered_first(found: Found, expected: list[str]) 
 
 def test_leaving_the_sign_in_comes_back_to_the_ways() -> None:
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
-        await pilot.press(*"a@gmail.com", "enter")
+        type_ahead(app, [*"a@gmail.com", "enter"])
         await until(pilot, lambda: guide._step == "ways")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SignInScreen))
@@ -193,7 +195,7 @@ def test_hostile_words_of_a_network_are_shown_as_text() -> None:
     hostile = Found(ANA, Kind.IMAP, "[red]x\x1b[31m", Server("imap.x.example", 993), Server("smtp.x.example", 465))
 
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
-        await pilot.press(*ANA, "enter")
+        type_ahead(app, [*ANA, "enter"])
         await until(pilot, lambda: guide._step == "ways")
         await pilot.pause()
         assert "\x1b" not in shown(app)
@@ -203,7 +205,7 @@ def test_hostile_words_of_a_network_are_shown_as_text() -> None:
 
 def test_what_cannot_be_looked_up_leads_back_to_the_address() -> None:
     async def act(app: Stage, pilot: Pilot[None], guide: GuideScreen) -> None:
-        await pilot.press(*ANA, "enter")
+        type_ahead(app, [*ANA, "enter"])
         await until(pilot, lambda: "cannot be used" in shown(app))
         assert guide._step == "address"
 
