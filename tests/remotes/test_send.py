@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from crmmail.errors import Offline, Rejected, Transient
-from crmmail.mail import compose
-from crmmail.model import Address, Draft, Enclosure, Identity, Outgoing, SendState
+from crmmail.mail import compose, reply
+from crmmail.mail.parse import parse
+from crmmail.mail.reply import Kind
+from crmmail.model import Address, Draft, Enclosure, Identity, Message, Outgoing, Row, SendState, State
 from crmmail.remotes import Where, gmail_send, graph_send
 from crmmail.sandbox import mime
 from tests.remotes.imap_world import ImapWorld
@@ -190,6 +192,43 @@ def test_a_message_forwarded_whole_arrives_whole(world: World, size: int) -> Non
         same(accepted, raw)
     else:
         assert [content for _kind, name, content in parts(accepted) if name.endswith(".eml")] == [inner]
+
+
+PARENT = (
+    b"From: =?utf-8?q?Jo=C3=A3o?= <joao@example.net>\r\nTo: me@example.com, b@example.org\r\nCc: cc@example.net\r\n"
+    b"Subject: =?utf-8?b?UHJvcG9zdGEg5o+Q5qGIIPCfjok=?=\r\nMessage-ID: <parent@example.net>\r\n"
+    b"References: <root@example.net>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=edge\r\n\r\n"
+    b"--edge\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    b"T2zDoSDkvaDlpb0h\r\n"
+    b"--edge\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n"
+    b"Content-Disposition: attachment; filename*0*=utf-8''relat%C3%B3rio%20; filename*1*=final.pdf\r\n\r\nAAECAw==\r\n"
+    b"--edge--\r\n"
+)
+
+
+@pytest.mark.parametrize("size", [0, 4_000_000])
+@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.REPLY_ALL, Kind.FORWARD])
+def test_answers_and_forwards_arrive_as_they_were_begun(world: World, kind: Kind, size: int) -> None:
+    read = parse(PARENT)
+    row = Row(7, "work", "r", 1, 1, read.headers.subject, "", "", "", 0, False, False, True)
+    identity = Identity("work", Address("Ana Souza", world.user.address), default=True)
+    begun = reply.begin(kind, Message(row, read.headers, read.body, State()), (identity,), hints=reply.hints(PARENT))
+    files = tuple((one.name, one.content_type, one.content) for one in compose.carried(PARENT))
+    carried = files if kind is Kind.FORWARD else ()
+    people = {"to": begun.to or (Address("", "new@example.net"),), "cc": begun.cc, "bcc": ()}
+    told = {"subject": begun.subject, "text": begun.text, "references": begun.references}
+    draft, raw = built(world, *([size] if size else []), files=carried, in_reply_to=begun.in_reply_to, **people, **told)
+    accepted = sent(world, raw)
+    (same if fits(world, raw) else alike)(accepted, raw)
+    arrived = parse(accepted)
+    assert arrived.headers.subject == begun.subject
+    assert [one.email for one in arrived.headers.to] == [one.email for one in draft.to]
+    assert [one.email for one in arrived.headers.cc] == [one.email for one in draft.cc]
+    assert bool(draft.cc) is (kind is Kind.REPLY_ALL)
+    assert arrived.headers.references == ("<root@example.net>", "<parent@example.net>")
+    assert "Olá 你好!" in arrived.body.text
+    names = [one.name for one in arrived.body.attachments]
+    assert names.count("relatório final.pdf") == (kind is Kind.FORWARD) + bool(size)
 
 
 def test_identities_are_told_with_what_may_be_used(world: World) -> None:

@@ -85,9 +85,11 @@ class Writer:
         self.until(lambda text: "Attach a file" not in text and "Attaching" not in text)
 
     def send(self) -> None:
-        self.terminal.type("\n")  # Ctrl+J
         self.sent.append((time.monotonic(), self.subject))
-        self.until(lambda text: "New message" not in text or "Send anyway" in text)
+        for _again in range(6):  # while a file is being read it says that it waits, and is pressed again
+            self.terminal.type("\n")  # Ctrl+J
+            if self.comes(lambda text: "New message" not in text or "Send anyway" in text, 2.5):
+                break
         if "Send anyway" in self.terminal.text:
             self.terminal.type("y")
             self.until(lambda text: "New message" not in text)
@@ -95,10 +97,16 @@ class Writer:
 
     def until(self, condition: Callable[[str], bool]) -> None:
         """Read the screen until it is so."""
-        deadline = time.monotonic() + 15
+        assert self.comes(condition, 15), self.terminal.text
+
+    def comes(self, condition: Callable[[str], bool], seconds: float) -> bool:
+        """Read the screen until it is so, so long at most; whether it came to be."""
+        deadline = time.monotonic() + seconds
         while not condition(self.terminal.text):
-            assert time.monotonic() < deadline, self.terminal.text
+            if time.monotonic() > deadline:
+                return False
             self.terminal.read(0.05)
+        return True
 
 
 def kept(place: config.Profile) -> tuple[dict[str, str], int]:
