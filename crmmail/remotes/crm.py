@@ -6,6 +6,7 @@ by looking first: an entry carries its Message-ID as its last line, and one that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -27,6 +28,11 @@ class Crm(Protocol):
     @property
     def name(self) -> str:
         """The short name it is connected under; `crm` of what is mirrored from it."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Which company or database it is, in a few characters: whose rows its ids name."""
         ...
 
     @property
@@ -60,6 +66,11 @@ class Crm(Protocol):
     def close(self) -> None:
         """End all connections."""
         ...
+
+
+def place_of(*parts: str) -> str:
+    """A short name for a company or database, by what tells it from all others."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def same_record(wanted: str, told: Iterable[str]) -> None:

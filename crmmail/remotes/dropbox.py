@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from crmmail.crm.model import CrmAck, CrmCapabilities, CrmOp, CrmPage, LogEntry, TimelineEntry
 from crmmail.errors import CursorExpired, Rejected, SettingsError
 from crmmail.i18n import _
-from crmmail.remotes.crm import Mirrored
+from crmmail.remotes.crm import Mirrored, place_of
 
 CURSOR = "bcc"
 
@@ -23,6 +23,7 @@ class Dropbox:
 
     def __init__(self, name: str, address: str, went: Callable[[str, str], bool]) -> None:
         self.name = name
+        self.place = place_of(address)
         self._address = address
         self._went = went
 

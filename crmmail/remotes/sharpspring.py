@@ -31,7 +31,7 @@ from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.remotes import refusals
 from crmmail.remotes import sharpspring_json as told
-from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, same_record
+from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, place_of, same_record
 from crmmail.remotes.http import Answer, Wire, decoded
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.sharpspring_json import Cursor
@@ -67,6 +67,7 @@ class SharpSpring:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
+        self.place = place_of(url or API, keys[0])
         self._keys = {"X-Account-Id": Secret(keys[0]), "Authorization": Secret(f"Bearer {keys[1]}")}
         self._wire = Wire(url or API, None, ca_file)
         self._pace = pace or Bucket(CALLS_PER_SECOND, BURST)

@@ -34,7 +34,7 @@ from crmmail.i18n import _, language
 from crmmail.mail.text import clean_line
 from crmmail.remotes import refusals
 from crmmail.remotes import tryton_json as told
-from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, same_record
+from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, place_of, same_record
 from crmmail.remotes.http import Wire, decoded
 from crmmail.remotes.tryton_json import Cursor
 
@@ -65,6 +65,7 @@ class Tryton:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
+        self.place = place_of(url.rstrip("/"), database)
         self._user, self._password = keys[0], Secret(keys[1])
         self._database = f"/{quote(database, safe='')}/rpc/"
         self._relation_name = relation

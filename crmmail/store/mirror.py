@@ -27,6 +27,12 @@ class Mirroring(Belonging):
             if changed:
                 self._derive()
 
+    def settle_crm(self, crm: str, place: str) -> None:
+        """Say which company or database this CRM is. Another one than before: what was mirrored stays as our own."""
+        with self._writing():
+            if self._commit(lambda connection: mirrored.settle(connection, crm, place)):
+                self._derive()
+
     def forget_crm(self, crm: str) -> None:
         """Forget how far this CRM was heard. Its accounts, and every link to them, stay."""
         with self._writing():

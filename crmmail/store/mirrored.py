@@ -56,7 +56,43 @@ def take(connection: sqlite3.Connection, crm: str, page: CrmPage) -> int:
 
 def forget(connection: sqlite3.Connection, crm: str) -> None:
     """Forget how far the CRM was heard: the next round reads everything again, and doubles nothing."""
-    records.write(connection, 0, {(records.CRM, crm): None})
+    records.write(connection, 0, {(records.CRM, crm): json.dumps({"place": _place(connection, crm)})})
+
+
+def _place(connection: sqlite3.Connection, crm: str) -> str:
+    text = records.get(connection, records.CRM, crm)
+    return str(json.loads(text).get("place", "")) if text else ""
+
+
+def settle(connection: sqlite3.Connection, crm: str, place: str) -> int:
+    """Note which place this CRM is: whose rows its ids name. How many records differ.
+
+    Another one than before (another company, another database) has other rows under the same ids: what was mirrored
+    from the former stays, as accounts and contacts of our own.
+    """
+    before = _place(connection, crm)
+    if before == place:
+        return 0
+    wanted: Wanted = _let_go(connection, crm) if before else {}
+    cursor_kept = "" if before else cursor(connection, crm)
+    wanted[records.CRM, crm] = json.dumps({"cursor": cursor_kept, "place": place})
+    return records.write(connection, 0, wanted)
+
+
+def _let_go(connection: sqlite3.Connection, crm: str) -> Wanted:
+    starts = (f"{crm}:", f"gone:{crm}:")
+    wanted: Wanted = {
+        (records.TOLD, key): None for key in records.keys(connection, records.TOLD) if key.startswith(starts)
+    }
+    for key, text in records.of_kind(connection, records.ACCOUNT).items():
+        account = cards.text_account(key, text)
+        if account.crm == crm:
+            wanted[records.ACCOUNT, key] = cards.account_text(replace(account, crm=LOCAL, remote_id=""))
+    for key, text in records.of_kind(connection, records.CONTACT).items():
+        contact = cards.text_contact(key, text)
+        if contact.crm == crm:
+            wanted[records.CONTACT, key] = cards.contact_text(replace(contact, crm=LOCAL, remote_id=""))
+    return wanted
 
 
 class _Page:
@@ -72,7 +108,8 @@ class _Page:
 
     def wanted(self) -> Wanted:
         """Every record as it shall be."""
-        self._wanted[records.CRM, self._crm] = json.dumps({"cursor": self._page.cursor})
+        kept = {"cursor": self._page.cursor, "place": _place(self._connection, self._crm)}
+        self._wanted[records.CRM, self._crm] = json.dumps(kept)
         for account in self._page.accounts:
             self._account(account)
         for contact in self._page.contacts:

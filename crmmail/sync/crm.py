@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 300.0
 BATCH = 20  # entries claimed at once: each is three calls, and a batch should end within a few seconds
 PORTION = 100  # rows written at once: 50 ms, for as long may a key of the user have to wait
+STUCK_WAIT = 30.0  # seconds; the store's changes wake us earlier
 FUSE_FROM = 20  # accounts; fewer may all vanish at once without a question
 
 log = logging.getLogger("crmmail.sync")
@@ -40,6 +41,7 @@ class CrmStore(Protocol):
     """What a CRM's sync asks of the store."""
 
     def register_crm(self, name: str, capabilities: CrmCapabilities) -> None: ...
+    def settle_crm(self, crm: str, place: str) -> None: ...
     def crm_cursor(self, name: str) -> str: ...
     def mirror(self, name: str, page: CrmPage) -> object: ...
     def mirrored(self, crm: str) -> tuple[frozenset[str], frozenset[str]]: ...
@@ -155,6 +157,7 @@ class CrmSync:
         try:
             if not self._begun:
                 self._store.register_crm(self._crm.name, self._crm.capabilities)
+                self._store.settle_crm(self._crm.name, self._crm.place)
                 self._store.release_log(self._crm.name)
                 self._begun = True
             self._read_timelines()
@@ -262,7 +265,10 @@ class CrmSync:
             text = ""
             self._say(Phase.SYNCED)
         phase = Phase.SYNCING if waiting else Phase.SYNCED
-        wait = max(0.05, min(self._pull_at - self._timer(), due - self._clock()))
+        soon = due - self._clock()
+        if soon <= 0 and not (work.logged or work.refused):
+            soon = STUCK_WAIT  # it waits for something else: a text not downloaded, an account not made yet
+        wait = max(0.05, min(self._pull_at - self._timer(), soon))
         more = self._interrupted
         return CrmOutcome(phase, wait, more, work.logged, work.refused, work.told, text)
 

@@ -149,3 +149,28 @@ def test_a_mirror_survives_the_loss_of_the_cache(directory: Path, clock: Clock) 
         assert store.mirrored(CRM) == ({"71"}, {"9"})
         store.mirror(CRM, page(accounts=(ACME,), contacts=(BIA,)))
         assert len(store.accounts()) == 1
+
+
+def test_another_company_under_the_same_name_takes_no_account_over(filled: Store) -> None:
+    filled.settle_crm(CRM, "company a")
+    assert filled.crm_cursor(CRM) == "1"
+    uid = only(filled)
+    filled.settle_crm(CRM, "company a")
+    assert (filled.crm_cursor(CRM), len(filled.mirrored(CRM)[0])) == ("1", 1)
+    filled.settle_crm(CRM, "company b")
+    assert filled.crm_cursor(CRM) == ""
+    assert filled.mirrored(CRM) == (frozenset(), frozenset())
+    filled.mirror(CRM, page(accounts=(RemoteAccount("71", "Another"),), contacts=(RemoteContact("9", "71", "Gil"),)))
+    kept = filled.account(uid)
+    assert kept is not None
+    assert (kept.name, kept.crm, kept.remote_id) == ("Acme Ltda", "", "")
+    assert [one.name for one in filled.contacts(uid)] == ["Bia Souza"]
+    assert sorted(row.name for row in filled.accounts()) == ["Acme Ltda", "Another"]
+
+
+def test_reading_everything_again_stays_with_the_same_company(filled: Store) -> None:
+    filled.settle_crm(CRM, "company a")
+    filled.forget_crm(CRM)
+    filled.settle_crm(CRM, "company a")
+    filled.mirror(CRM, page(accounts=(ACME,), contacts=(BIA,)))
+    assert len(filled.accounts()) == 1

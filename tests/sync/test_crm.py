@@ -41,6 +41,8 @@ class Desk:
     said: list[Status] = field(default_factory=list)
     broken: Exception | None = None
     registered: object = None
+    settled: str = ""
+    stuck: int = 0  # queued, and waiting for something else
     timelines: dict[str, list[str]] = field(default_factory=dict)
     callback: Callable[[Change], None] = lambda _change: None
 
@@ -62,6 +64,9 @@ class Desk:
     def register_crm(self, name: str, capabilities: CrmCapabilities) -> None:
         self.registered = (name, capabilities)
 
+    def settle_crm(self, crm: str, place: str) -> None:
+        self.settled = place
+
     def log_step(self) -> bool:
         return False
 
@@ -82,7 +87,7 @@ class Desk:
         self.sending.clear()
 
     def log_waiting(self, crm: str) -> tuple[int, float]:
-        return len(self.queue), math.inf
+        return len(self.queue) + self.stuck, 0.0 if self.stuck else math.inf
 
     def account(self, uid: str) -> Account | None:
         return Account(uid, "Acme", crm="crm", remote_id=f"r{uid}") if uid in self.accounts else None
@@ -112,6 +117,7 @@ class Place:
     """A CRM of a few lines. `meets` is called with each entry before it is kept."""
 
     name: str = "crm"
+    place: str = "here"
     capabilities: CrmCapabilities = field(default_factory=lambda: CrmCapabilities(log=True))
     entries: list[str] = field(default_factory=list)
     told: list[CrmPage] = field(default_factory=lambda: [CrmPage("1", complete=True)])
@@ -181,6 +187,13 @@ def test_what_waits_is_logged_in_order_and_said(scene: Scene) -> None:
     assert scene.desk.said[-1].phase is Phase.SYNCED
     assert scene.desk.said[-1].mailbox == "crm.crm"
     assert scene.desk.registered == ("crm", scene.place.capabilities)
+    assert scene.desk.settled == "here"
+
+
+def test_what_waits_for_something_else_is_not_asked_for_all_the_time(scene: Scene) -> None:
+    scene.desk.stuck = 1
+    outcome = scene.sync.step()
+    assert (outcome.phase, outcome.wait) == (Phase.SYNCING, pytest.approx(30))
 
 
 def test_a_crm_that_is_down_keeps_the_queue_and_its_order_and_goes_on_by_itself(scene: Scene) -> None:
