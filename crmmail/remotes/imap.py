@@ -80,6 +80,10 @@ class Imap(ImapSending):
 
     def changes(self, cursor: str, known: Known) -> Iterator[Page]:
         """Everything since `cursor`: '' reads all, newest first, headers before bodies."""
+        with self._index.guarded():
+            yield from self._changes(cursor, known)
+
+    def _changes(self, cursor: str, known: Known) -> Iterator[Page]:
         self._index.forget()
         epoch = self._epoch(cursor)
         told = json.dumps({"imap": epoch})
@@ -128,6 +132,10 @@ class Imap(ImapSending):
 
     def bodies(self, remote_ids: Sequence[str]) -> Iterator[Incoming]:
         """The raw messages of these ids, folder by folder; what is gone is left out."""
+        with self._index.guarded():
+            yield from self._all_bodies(remote_ids)
+
+    def _all_bodies(self, remote_ids: Sequence[str]) -> Iterator[Incoming]:
         self._index.settle()
         places = self._index.places(remote_ids)
         spots = [places[one][0] for one in remote_ids if one in places]
@@ -202,9 +210,10 @@ class Imap(ImapSending):
 
     def apply(self, wishes: Sequence[Wish]) -> Iterator[Ack]:
         """Make the wishes true, folder by folder, in as few commands as possible."""
-        self._index.settle()
-        try:
-            place = self._place or self._layout()
-            yield from Wishes(self._line, self._index, place, self._layout).apply(wishes)
-        finally:
-            self._index.forget()
+        with self._index.guarded():
+            self._index.settle()
+            try:
+                place = self._place or self._layout()
+                yield from Wishes(self._line, self._index, place, self._layout).apply(wishes)
+            finally:
+                self._index.forget()

@@ -15,6 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crmmail.errors import CursorExpired
+from crmmail.i18n import _
+from crmmail.store.faults import explain, is_damage
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS folder(name TEXT PRIMARY KEY, validity INTEGER NOT NULL, modseq INTEGER NOT NULL,
   next INTEGER NOT NULL, filled INTEGER NOT NULL, compared REAL NOT NULL) WITHOUT ROWID;
@@ -79,6 +83,21 @@ class Index:
     def close(self) -> None:
         """What was not settled is forgotten."""
         self._connection.close()
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """What goes wrong with the file, as an error of ours: a damaged one is made again, and all is read anew."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise explain(error) from None
+            self._connection.close()
+            if self._path is not None:
+                for suffix in ("", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._connect()
+            raise CursorExpired(_("The note of where we stopped reading is damaged."), reason="index") from None
 
     def begin(self) -> None:
         """What follows is settled together."""

@@ -8,6 +8,7 @@ is moved from Drafts to Sent, unless the server has filed a copy there; that fai
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -273,7 +274,7 @@ class ImapSending:
             fault("smtp.noted")
             self._mark_answered(str(fields.get("In-Reply-To") or "").strip())
             return self._filed(draft, identity)
-        except RemoteError:
+        except (RemoteError, sqlite3.Error):
             return SentRef(message_id=identity)
 
     def _mark_answered(self, parent: str) -> None:

@@ -126,11 +126,17 @@ class Submission:
 
 def envelope(mime: bytes) -> tuple[str, list[str]]:
     """(sender, recipients) of our own message: To, Cc and Bcc, each once."""
-    fields = headers_of(mime)
-    sender = next((address for _name, address in getaddresses([str(fields.get("From", ""))])), "")
-    values = [str(value) for name in ("To", "Cc", "Bcc") for value in fields.get_all(name, ())]
-    found = [address for _name, address in getaddresses(values) if "@" in address]
-    recipients = list({address.lower(): address for address in reversed(found)}.values())[::-1]
+    told = [
+        (name.lower(), str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        for name, value in headers_of(mime).raw_items()
+    ]
+    senders = getaddresses([value for name, value in told if name == "from"])
+    sender = next((address for _name, address in senders), "")
+    found: dict[str, str] = {}
+    for _name, address in getaddresses([value for name, value in told if name in ("to", "cc", "bcc")]):
+        if "@" in address:
+            found.setdefault(address.lower(), address)
+    recipients = list(found.values())
     if not sender or not recipients:
         raise Rejected(_("The message names no sender or no recipient."), reason="envelope")
     return sender, recipients

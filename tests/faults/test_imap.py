@@ -412,6 +412,37 @@ def test_what_another_client_marked_as_deleted_is_never_expunged_by_us(any_home:
     assert ids[0] in home.here()
 
 
+# The file that remembers where messages lie
+
+
+@pytest.mark.parametrize("damage", ["gone", "noise at start", "noise while running", "a directory's rest"])
+def test_losing_what_lies_where_costs_a_reading_and_no_download(home: Home, damage: str) -> None:
+    ids = home.world.add(30)
+    home.settle()
+    home.perform(Verb.TRASH, ids[:2])
+    path = home.directory / "imap.db"
+    numbers = {one: home.store.find(NAME, one) for one in ids}
+    if damage != "noise while running":
+        home.close()
+        path.with_name("imap.db-wal").unlink(missing_ok=True)
+        path.with_name("imap.db-shm").unlink(missing_ok=True)
+    if damage == "gone":
+        path.unlink()
+    elif damage == "a directory's rest":
+        path.write_bytes(b"")
+    else:
+        path.write_bytes(b"\x00nonsense" * 20_000)
+        if damage == "noise while running":
+            path.with_name("imap.db-wal").write_bytes(b"\x00nonsense" * 2_000)
+    if damage != "noise while running":
+        home.open()
+    home.world.between.commands.clear()
+    home.settle()
+    home.agree()
+    assert {one: home.store.find(NAME, one) for one in ids} == numbers
+    assert not any("BODY.PEEK[]" in command for command in home.world.between.commands)
+
+
 # Lines that break
 
 
