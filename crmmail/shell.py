@@ -261,9 +261,13 @@ def _show(place: config.Profile, settings: config.Settings, options: argparse.Na
         raise _no_message(options.id)
     if options.raw:
         if raw is None:
+            box = settings.mailboxes.get(message.row.mailbox)
+            left_out = box is not None and box.download != "all"
             raise SettingsError(
                 _("Message {id} is not downloaded yet.").format(id=options.id),
-                next_step=_("`crmmail sync --once` downloads it."),
+                next_step=_("Open it in crmmail, or let more be downloaded: the setting “download”.")
+                if left_out
+                else _("`crmmail sync --once` downloads it."),
             )
         sys.stdout.buffer.write(raw)
         return 0

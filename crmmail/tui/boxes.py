@@ -76,6 +76,7 @@ class Mailboxes(Keyboard, ModalScreen[None]):
         self.boxes: list[Mailbox] = []
         self.choices = BoxLines(id="choices")
         self.tested = ""  # what the last test found
+        self.clicked = -1  # the line clicked last
 
     def compose(self) -> ComposeResult:
         """Title, mailboxes, the chosen one, keys."""
@@ -200,8 +201,13 @@ class Mailboxes(Keyboard, ModalScreen[None]):
 
     @on(Choices.Chosen)
     def _clicked(self) -> None:
+        """A click chooses; another one on the same opens its form."""
         self.tested = ""
+        again, self.clicked = self.clicked == self.choices.cursor, self.choices.cursor
         self._explain()
+        if again:
+            self.clicked = -1
+            self.action_box_edit()
 
     def action_down(self) -> None:
         """Next mailbox."""

@@ -217,6 +217,8 @@ class Reading(MailScreen):
 
         def work() -> None:
             raw = self.store.raw(message)
+            if raw is None:
+                self.app.call_from_thread(self.program.want, message)
             text = None if raw is None else format.clean(cut(raw).decode("utf-8", "replace"), lines=True)
             self.app.call_from_thread(self._show_text, title, text)
 

@@ -190,6 +190,22 @@ def test_what_cannot_be_is_said_and_nothing_is_changed(office, place, field: str
     assert config.load(place) == before
 
 
+def test_a_click_chooses_and_another_opens_the_form_that_the_mouse_can_leave(office, place) -> None:
+    async def act(app: CrmMail, pilot: Pilot[None]) -> None:
+        screen = await opened(app, pilot)
+        await pilot.click("#choices", offset=(4, 1))
+        await until(pilot, lambda: screen.chosen is not None and screen.chosen.id == "corp")
+        await pilot.click("#choices", offset=(4, 1))
+        await until(pilot, lambda: app.screen.query("#sender_name"))
+        await pilot.click("#sender_name")
+        await pilot.press(*"Ana")
+        await pilot.click("#yes")
+        await until(pilot, lambda: isinstance(app.screen, Mailboxes))
+
+    play(office, place, act)
+    assert config.load(place).mailboxes["corp"].sender_name == "Ana"
+
+
 def test_how_much_to_download_is_chosen_and_heard_of_by_the_engine(office, place) -> None:
     async def act(app: CrmMail, pilot: Pilot[None]) -> None:
         await opened(app, pilot)
