@@ -145,3 +145,25 @@ def test_no_traceback_shows_the_password_even_with_its_locals(world: TrytonWorld
         screen.write("".join(traceback.format_exception(error)))
     assert "tryton.py" in screen.getvalue()
     assert tryton_server.PASSWORD not in screen.getvalue()
+
+
+def test_the_shell_connects_it_with_the_password_on_its_input(
+    world: TrytonWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+    import json
+
+    from crmmail import config, crms
+    from crmmail.cli import main
+
+    place = ["--url", world.relay.listener.url, "--database", world.database, "--user", tryton_server.USER]
+    command = ["crm", "connect", "tryton", *place, "--token-store", "file", "--json"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    assert main(command) == 5
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{tryton_server.PASSWORD}\n"))
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["as"] == tryton_server.USER
+    profile = config.profile()
+    crm = crms.connector(profile, config.load(profile))()
+    assert everything(crm).accounts == {}
+    crm.close()
