@@ -7,7 +7,8 @@ by looking first: an entry carries its Message-ID as its last line, and one that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from crmmail.crm.model import CrmAck, CrmCapabilities, CrmOp, CrmPage, TimelineEntry
@@ -101,3 +102,18 @@ def bad_keys(status: int = 401, reason: str = "") -> AuthRequired:
         reason=reason,
         title=_("CRM keys"),
     )
+
+
+def number_of(remote_id: str) -> int:
+    """A remote id as a number. Raises Rejected for what cannot be one of the CRM's ids."""
+    if not remote_id.isdigit():
+        raise missing_record()
+    return int(remote_id)
+
+
+def server_time(headers: Mapping[str, str]) -> float:
+    """When the server says it is, in seconds since the epoch; 0 when it does not."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0

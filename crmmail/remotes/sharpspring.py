@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from crmmail.auth.secrets import Secret
@@ -31,8 +30,8 @@ from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.remotes import refusals
 from crmmail.remotes import sharpspring_json as told
-from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, place_of, same_record
-from crmmail.remotes.http import Answer, Wire, decoded
+from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, number_of, place_of, same_record, server_time
+from crmmail.remotes.http import Wire, decoded
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.sharpspring_json import Cursor
 
@@ -229,7 +228,7 @@ class SharpSpring:
 
     def _log(self, op: LogEntry) -> str:
         """A note on the account, unless one with this Message-ID is there. The answers must be about what was asked."""
-        rows = told.rows(self._call("getAccount", id=_number(op.account)), "account", "accounts")
+        rows = told.rows(self._call("getAccount", id=number_of(op.account)), "account", "accounts")
         same_record(op.account, map(told.identifier, rows))
         if not rows:
             raise missing_record()
@@ -243,10 +242,10 @@ class SharpSpring:
     def _noted(self, op: LogEntry) -> str:
         """The id of the note of this message, '' when there is none."""
         if op.contacts:
-            notes = told.rows(self._call("getContactNotes", id=_number(op.contacts[0])), "note", "notes")
+            notes = told.rows(self._call("getContactNotes", id=number_of(op.contacts[0])), "note", "notes")
             same_record(op.contacts[0], (told.identifier(row, "whoID") for row in notes))
         else:
-            notes = told.rows(self._call("getAccountNotes", id=_number(op.account)), "note", "notes")
+            notes = told.rows(self._call("getAccountNotes", id=number_of(op.account)), "note", "notes")
             same_record(op.account, (told.identifier(row, "whatID") for row in notes))
         wanted = entry.key_of(op.key)
         texts = ((row, str(row.get("note") or "")) for row in notes)
@@ -311,7 +310,7 @@ class SharpSpring:
 
     def timeline(self, account: str) -> list[TimelineEntry]:
         """As `Crm` says."""
-        notes = told.rows(self._call("getAccountNotes", id=_number(account)), "note", "notes")
+        notes = told.rows(self._call("getAccountNotes", id=number_of(account)), "note", "notes")
         same_record(account, (told.identifier(row, "whatID") for row in notes))
         people = told.names(self._people())
         return sorted((told.timeline_entry(row, people) for row in notes), key=lambda one: -one.when_ms)
@@ -357,24 +356,9 @@ class SharpSpring:
         if answer.status >= 300:
             raise refusals.refusal(answer.status, decoded(answer.body), answer.headers)
         payload = answer.json()
-        self._server_time = _date(answer) or self._clock()
+        self._server_time = server_time(answer.headers) or self._clock()
         if error := told.whole_error(payload):
             raise error
         if payload.get("id") is not None and str(payload["id"]) != body["id"]:
             raise Transient(_("The CRM's answer belongs to another question."))
         return payload
-
-
-def _number(remote_id: str) -> int:
-    """An id as SharpSpring wants it. Raises Rejected for what cannot be one of its ids."""
-    if not remote_id.isdigit():
-        raise missing_record()
-    return int(remote_id)
-
-
-def _date(answer: Answer) -> float:
-    """When the server says it is, 0 when it does not."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0

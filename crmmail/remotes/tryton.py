@@ -11,7 +11,6 @@ import base64
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +33,7 @@ from crmmail.i18n import _, language
 from crmmail.mail.text import clean_line
 from crmmail.remotes import refusals
 from crmmail.remotes import tryton_json as told
-from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, place_of, same_record
+from crmmail.remotes.crm import Mirrored, bad_keys, missing_record, number_of, place_of, same_record, server_time
 from crmmail.remotes.http import Wire, decoded
 from crmmail.remotes.tryton_json import Cursor
 
@@ -229,7 +228,7 @@ class Tryton:
 
     def _log(self, op: LogEntry) -> str:
         """A note, after its files: once the note is there, all of it is."""
-        parties = self._search("party.party", [["id", "=", _number(op.account)]], ["name"])
+        parties = self._search("party.party", [["id", "=", number_of(op.account)]], ["name"])
         same_record(op.account, map(told.identifier, parties))
         if not parties:
             raise missing_record()
@@ -271,13 +270,13 @@ class Tryton:
         remote_id = known or self._create("party.party", told.new_contact(op))
         fault("crm.written")
         if op.account and op.account != remote_id and not self._bonds([["from_", "=", int(remote_id)]]):
-            bond = {"from_": int(remote_id), "to": _number(op.account), "type": self._relation_type(make=True)}
+            bond = {"from_": int(remote_id), "to": number_of(op.account), "type": self._relation_type(make=True)}
             self._create("party.relation.all", bond)
         return remote_id
 
     def timeline(self, account: str) -> list[TimelineEntry]:
         """As `Crm` says."""
-        resource = f"{told.PARTY},{_number(account)}"
+        resource = f"{told.PARTY},{number_of(account)}"
         rows = self._search("ir.note", [["resource", "=", resource]], told.NOTE_FIELDS)
         same_record(account, (told.party_of(row.get("resource")) for row in rows))
         return sorted(map(told.timeline_entry, rows), key=lambda one: -one.when_ms)
@@ -370,7 +369,7 @@ class Tryton:
         if answer.status >= 300:
             raise refusals.refusal(answer.status, decoded(answer.body), answer.headers)
         payload = answer.json()
-        self._server_time = _date(answer.headers) or self._clock()
+        self._server_time = server_time(answer.headers) or self._clock()
         if payload.get("error") is not None:
             raise told.refusal(payload["error"])
         return payload.get("result")
@@ -399,18 +398,3 @@ def _unreachable(path: str, method: str, status: int) -> Rejected | SettingsErro
         status=status,
         reason="forbidden",
     )
-
-
-def _number(remote_id: str) -> int:
-    """An id as Tryton wants it. Raises Rejected for what cannot be one of its ids."""
-    if not remote_id.isdigit():
-        raise missing_record()
-    return int(remote_id)
-
-
-def _date(headers: Mapping[str, str]) -> float:
-    """When the server says it is, 0 when it does not."""
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
