@@ -198,7 +198,9 @@ def test_a_click_chooses_and_another_opens_the_form_that_the_mouse_can_leave(off
         await pilot.click("#choices", offset=(4, 1))
         await until(pilot, lambda: app.screen.query("#sender_name"))
         await pilot.click("#sender_name")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "sender_name")
         await pilot.press(*"Ana")
+        await until(pilot, lambda: app.screen.query_one("#sender_name", Input).value == "Ana")
         await pilot.click("#yes")
         await until(pilot, lambda: isinstance(app.screen, Mailboxes))
 
