@@ -14,11 +14,11 @@ from crmmail.errors import AuthRequired, Offline, Rejected
 from crmmail.model import Phase, SendState
 from crmmail.ops import Verb
 from crmmail.remotes.dial import Server
-from crmmail.remotes.imap import Imap
 from crmmail.remotes.imap_idle import Bell
 from crmmail.sync import Engine
 from tests.faults.imap_home import NAME, Home
 from tests.faults.posting import letter
+from tests.mailservers.dovecot import PASSWORD
 from tests.mailservers.proxy import Proxy
 from tests.mailservers.scripted import Scripted, answering
 from tests.remotes.imap_world import Bare, Empty, ImapWorld, WithoutResync
@@ -576,21 +576,18 @@ def test_a_large_message_comes_in_pieces_and_whole(home: Home) -> None:
 # Servers that lie
 
 
-def liar(answers: dict[bytes, bytes]) -> Scripted:
-    usual = {
-        b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n{tag} OK done\r\n",
-        b"AUTHENTICATE": b"+ \r\n",
+def liar(fetched: bytes, heard: list[bytes]) -> Scripted:
+    """A server with three messages in its inbox that answers every FETCH with `fetched`."""
+    answers = {
+        b"UID FETCH": fetched,
+        b"UID SEARCH": b"* SEARCH 1 2 3\r\n{tag} OK done\r\n",
+        b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n",
+        b" LOGIN ": b"{tag} OK done\r\n",
         b"STATUS": b'* STATUS "INBOX" (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)\r\n{tag} OK done\r\n',
         b"LIST": b'* LIST () "/" "INBOX"\r\n{tag} OK done\r\n',
         b"SELECT": b"* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 4] x\r\n{tag} OK done\r\n",
-        b"UID SEARCH": b"* SEARCH 1 2 3\r\n{tag} OK done\r\n",
     }
-    script = answering(b"* OK hi\r\n", answers | usual if not answers else {**answers, **usual})
-
-    def logged_in(line):  # type: ignore[no-untyped-def]
-        script(line)
-
-    return Scripted(logged_in)
+    return Scripted(answering(b"* OK hi\r\n", answers, heard))
 
 
 LIES = {
@@ -609,18 +606,26 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_server_that_lies_is_a_sentence_and_costs_nothing_that_is_here(home: Home, lie: str) -> None:
+def test_a_server_that_lies_is_a_sentence_and_costs_nothing_that_is_here(
+    home: Home, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("dial", "imap_connection"):
+        monkeypatch.setattr(f"crmmail.remotes.{module}.ANSWER_SECONDS", 1.0)  # some lies end in silence
     ids = home.world.add(3)
     home.settle()
     home.perform(Verb.READ, ids)
     before = home.here()
-    with liar({b"UID FETCH": LIES[lie], b"\0": b"{tag} OK done\r\n"}) as server:
+    heard: list[bytes] = []
+    home.world.password = "ascii"  # this server has no other way than LOGIN
+    with liar(LIES[lie], heard) as server:
         home.remote._line._server = Server("imap", "127.0.0.1", server.port, "tls", server.ca_file)
         home.remote._line.drop()
         for _ in range(3):
             outcome = home.step()
             assert outcome.error is None or outcome.sentence
             home.clock.advance(max(outcome.wait, 1.0))
+    assert any(b"UID FETCH" in command for command in heard)
+    home.world.password = PASSWORD
     home.remote._line._server = home.world.server
     home.remote._line.drop()
     home.settle()
@@ -669,12 +674,7 @@ def test_a_password_that_ends_asks_for_another_and_keeps_the_queue(home: Home) -
     logins = sum("AUTHENTICATE" in command for command in home.world.between.commands)
     home.step()
     assert sum("AUTHENTICATE" in command for command in home.world.between.commands) == logins
-    from tests.mailservers.dovecot import PASSWORD
-
     home.world.password = PASSWORD
     home.sync.resume()
     home.settle()
     home.agree()
-
-
-__all__ = ["Imap"]

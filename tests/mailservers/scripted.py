@@ -53,12 +53,14 @@ class Scripted:
                 self._script(line)
 
 
-def answering(greeting: bytes, answers: dict[bytes, bytes]) -> Script:
+def answering(greeting: bytes, answers: dict[bytes, bytes], heard: list[bytes] | None = None) -> Script:
     """Greets, then answers each command line by the first key found in it ({tag} is the command's first word)."""
 
     def script(line: socket.socket) -> None:
         line.sendall(greeting)
         for command in line.makefile("rb"):
+            if heard is not None:
+                heard.append(command)
             tag = command.split(b" ")[0].strip()
             told = next((told for key, told in answers.items() if key in command.upper()), b"{tag} BAD unknown\r\n")
             line.sendall(told.replace(b"{tag}", tag))
