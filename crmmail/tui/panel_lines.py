@@ -80,7 +80,7 @@ def _account(account: Account, briefing: Briefing, frame: Frame) -> Iterator[Tex
         counts += " · " + _("{count} unread").format(count=words.number(briefing.unread))
     if briefing.waiting:
         counts += " · " + _("{count} waiting").format(count=words.number(briefing.waiting))
-    yield _line(counts, "text", frame, "account_open")
+    yield from _wrapped(counts, "text", frame, "account_open", most=2)
 
 
 def _verdict(verdict: Verdict, frame: Frame) -> Iterator[TextLine]:
