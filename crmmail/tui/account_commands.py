@@ -169,6 +169,7 @@ CUSTOMERS: tuple[Command, ...] = (
     ),
     Command("account_edit", (", e",), N_("Change the account"), CUSTOMER, needs=_account),
     Command("account_contacts", (", c",), N_("Contacts of the account"), CUSTOMER, needs=_account),
+    Command("account_merge", (", m",), N_("Merge with another account"), CUSTOMER, needs=_account),
     Command("account_timeline", (", t",), N_("Timeline of the account"), CUSTOMER, needs=_account),
     Command("account_write", (", w",), N_("Write to the account"), CUSTOMER, needs=_account),
     Command(

@@ -24,12 +24,14 @@ class Card:
     account: Account
     contacts: tuple[Contact, ...] = ()
     figures: Figures | None = None  # None: still being counted
+    similar: tuple[str, ...] = ()  # names of accounts that may be the same customer
 
 
 def layout(card: Card, width: int, keys: Mapping[str, str]) -> list[TextLine]:
     """Everything the card shows in `width` cells. `keys`: command id → its key."""
     return [
         *_who(card.account, width),
+        *_similar(card.similar, width, keys),
         *_figures(card.figures, width),
         *_contacts(card.contacts, width, keys),
         *_notes(card.account, width),
@@ -61,6 +63,14 @@ def _who(account: Account, width: int) -> Iterator[TextLine]:
     ):
         if text:
             yield _line(text, "quiet", width)
+
+
+def _similar(names: tuple[str, ...], width: int, keys: Mapping[str, str]) -> Iterator[TextLine]:
+    if not names:
+        return
+    yield from _head(_("The same customer?"), width, key=keys.get("account_merge", ""), command="account_merge")
+    for name in names:
+        yield _line(name, "text", width, "account_merge")
 
 
 def _figures(figures: Figures | None, width: int) -> Iterator[TextLine]:

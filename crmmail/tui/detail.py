@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from crmmail.crm.model import Account
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.model import Change, Draft, Query
@@ -19,7 +20,7 @@ from crmmail.tui.text_lines import TextLine
 if TYPE_CHECKING:
     from crmmail.tui.accounts import Left, Place
 
-HINTED = ("account_write", "account_edit", "account_timeline", "account_contacts")
+HINTED = ("account_write", "account_edit", "account_timeline", "account_contacts", "account_merge")
 
 
 class AccountCard(LinesPane):
@@ -93,6 +94,7 @@ class Detail(Linking):
     def customers_changed(self, change: Change) -> None:
         """Accounts, links or log states are others: the panel, the card and the folders follow."""
         if change.accounts or change.crm:
+            self.sidebar.forget_accounts()
             if self.has_accounts != (self.store.account_count() > 0):
                 self.has_accounts = not self.has_accounts
                 self.dress()
@@ -124,7 +126,7 @@ class Detail(Linking):
         def work() -> None:
             try:
                 found = self.store.account(account)
-                card = found and Card(found, tuple(self.store.contacts(account)), self.store.account_figures(account))
+                card = found and self._card(found)
             except CrmMailError as error:
                 self.app.call_from_thread(self.fail, error)
             else:
@@ -132,6 +134,15 @@ class Detail(Linking):
 
         if account:
             self.run_worker(work, thread=True, exit_on_error=False, group="card")
+
+    def _card(self, account: Account) -> Card:
+        """In a thread: an account with its people and figures, and who may be the same customer."""
+        return Card(
+            account,
+            tuple(self.store.contacts(account.id)),
+            self.store.account_figures(account.id),
+            tuple(row.name for row in self.store.similar_accounts(account.id)[:3]),
+        )
 
     def _card_read(self, account: str, card: Card | None) -> None:
         if account != self.account_shown:
@@ -207,6 +218,10 @@ class Detail(Linking):
     def action_account_edit(self) -> None:
         """Change it."""
         self._with_account(self.edit_account)
+
+    def action_account_merge(self) -> None:
+        """Make it part of another."""
+        self._with_account(self.merge_account)
 
     def action_account_contacts(self) -> None:
         """Its people."""

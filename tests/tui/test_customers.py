@@ -7,7 +7,7 @@ import pytest
 from crmmail.crm.model import Account, Bound, Contact, Reason
 from crmmail.model import Query
 from crmmail.tui.account_commands import CLASSIFY, EVERYWHERE
-from crmmail.tui.account_picker import LinkPicker
+from crmmail.tui.account_picker import AccountPicker, LinkPicker
 from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.dialogs import Picker
 from crmmail.tui.form import Form
@@ -367,3 +367,22 @@ async def test_every_link_says_its_reason(desk):
         await pilot.press("i")
         await until(pilot, lambda: app.main.panel.message_id == target)
         assert "By the domain acme.example" in shown(app)
+
+
+async def test_accounts_that_may_be_the_same_customer_are_named_and_merged_in_two_keys(desk):
+    desk.save_account(Account("", "ACME Matriz", ("acme.example",)))
+    followed(desk)
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.main.show_account(account(desk, "acme ltda"))
+        await until(pilot, lambda: "The same customer?" in shown(app))
+        assert "ACME Matriz" in shown(app)
+        await pilot.press("comma", "m")
+        await until(pilot, lambda: isinstance(app.screen, AccountPicker))
+        await pilot.press(*"matriz", "enter")
+        await until(pilot, lambda: app.screen is app.main)
+        followed(desk)
+        assert all(linked(desk, number) == {"ACME Matriz"} for number in of(desk, "@acme.example"))
+        await pilot.press("z")
+        followed(desk)
+        assert len(desk.accounts("acme", 0, 9)) == 2
