@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -150,6 +151,7 @@ class Belonging(Customers):
             if change is not None:
                 self._gather(change)
         self._connections.tidy()
+        time.sleep(rematch.PAUSE)
         return change is not None
 
     def rematching(self) -> Progress:
