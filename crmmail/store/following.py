@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from crmmail.model import Change
-from crmmail.store import directory, records, rematch
+from crmmail.store import choices, directory, records, rematch
 
 AT_ONCE = 200  # messages a choice names one by one; what it reaches beyond them comes bit by bit
 
@@ -57,9 +57,12 @@ def _choices_naming(connection: sqlite3.Connection, accounts: set[str]) -> list[
     """The choices that name one of these accounts: they count again, or no longer, now that it came or went."""
     if not accounts or not connection.execute("SELECT 1 FROM record WHERE kind = 'choice' LIMIT 1").fetchone():
         return []
+    aliases = records.of_kind(connection, records.ALIAS)
     found = []
     for key, text in records.of_kind(connection, records.CHOICE).items():
-        if accounts.intersection(json.loads(text).get("yes", ())):
+        plain = json.loads(text)
+        named = (*plain.get("yes", ()), *plain.get("no", ()))
+        if accounts.intersection((*named, *(choices.resolved(aliases, one) for one in named))):
             found.append(key)
     return found
 

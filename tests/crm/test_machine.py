@@ -30,7 +30,7 @@ from crmmail.store.choices import Setting
 from tests.store.told import BORN_MS, GMAIL, OUTLOOK, Clock, check
 
 EVENTS = int(os.environ.get("CRMMAIL_EVENTS", "400"))
-SEED = int(os.environ.get("CRMMAIL_SEED", "0")) or random.randrange(1, 1 << 30)
+SEED = int(os.environ.get("CRMMAIL_SEED", "395444631"))  # merged accounts, tombstones and rematches meet in it
 ME = "ana@acme.example"
 HOSTS = ("alfa.example", "beta.example", "gama.example", "mail.alfa.example", "gmail.com", "acme.example")
 
