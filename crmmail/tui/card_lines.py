@@ -113,10 +113,10 @@ def _contacts(contacts: tuple[Contact, ...], width: int, keys: Mapping[str, str]
         yield _line(_("Nobody yet"), "quiet", width, "account_contacts")
     for contact in contacts[:PEOPLE]:
         name = contact.name or next(iter(contact.addresses), _("(no name)"))
-        role = f"  {contact.role}" if contact.role else ""
+        role = f"  {format.clean(contact.role)}" if contact.role else ""
         shown = format.cut(format.clean(name), width)
         left = width - format.width(shown)
-        yield TextLine(((shown, "text"), (format.cut(format.clean(role), left), "quiet")), "account_contacts")
+        yield TextLine(((shown, "text"), (format.cut(role, left), "quiet")), "account_contacts")
         for address in contact.addresses[:2] if contact.name else contact.addresses[1:2]:
             yield _line(f"  {address}", "quiet", width)
     if len(contacts) > PEOPLE:

@@ -140,6 +140,11 @@ def test_no_line_of_panel_or_card_is_wider_than_its_place(width):
     assert all(format.width(line) <= width for line in lines(shown)), max(lines(shown), key=format.width)
 
 
+def test_a_contact_and_its_role_are_told_apart_in_the_card():
+    person = Contact("c1", "a1", "Ana Souza", ("ana@acme.example",), role="Compras")
+    assert "Ana Souza  Compras" in lines(card_lines.layout(Card(ACME, (person,)), 40, KEYS))
+
+
 def test_the_panel_says_why_mail_is_linked_and_who_owes_an_answer():
     verdict = Verdict(Bound.LINKED, (Link(1, "a1", "ACME Ltda", Reason.DOMAIN, "acme.example"),))
     text = "\n".join(
