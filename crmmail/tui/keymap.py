@@ -40,6 +40,8 @@ PRESETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "next_message": ("N", "ctrl+j"),
         "previous_message": ("P", "ctrl+p"),
         "palette": (":", "ctrl+k"),
+        "link_account": (", a",),
+        "private": (", p",),
     },
     "outlook": {
         "read": ("ctrl+q", "I"),

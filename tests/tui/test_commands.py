@@ -78,6 +78,16 @@ def test_no_preset_shadows_a_command_that_is_always_possible(preset):
     assert not set(keys.single) & set(keys.chords), "a key cannot be a command and a prefix"
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_in_no_preset_does_a_key_for_mail_mean_something_about_accounts_in_another_folder(preset):
+    """Such as A: archive in the inbox of aerc's keys, and a link to an account where nothing can be archived."""
+    keys = Keymap.build(preset)
+    customers = {"link_account", "private", "private_thread", "account_panel", "next_account", "previous_account"}
+    for key, found in keys.single.items():
+        named = {command.id for command in found if command.panes & MAIN}
+        assert not (named & customers and named - customers), f"{preset}: {key} is {named}"
+
+
 def test_every_preset_names_known_commands():
     for name, changes in PRESETS.items():
         assert set(changes) <= set(BY_ID), name

@@ -11,6 +11,7 @@ from crmmail.tui.account_picker import AccountPicker, LinkPicker
 from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.dialogs import Picker
 from crmmail.tui.form import Form
+from crmmail.tui.timeline import Timeline
 from tests.tui.conftest import app_on, connect, fill, inbox, incoming, raw, shown, until
 
 ACME, LIMA = "ACME Ltda", "Lima & Filhos"
@@ -386,3 +387,41 @@ async def test_accounts_that_may_be_the_same_customer_are_named_and_merged_in_tw
         await pilot.press("z")
         followed(desk)
         assert len(desk.accounts("acme", 0, 9)) == 2
+
+
+async def test_the_mouse_leads_from_the_panel_to_the_account_and_from_the_list_into_it(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: app.main.panel.briefing)
+        await pilot.click("#panel", offset=(4, 0))
+        await until(pilot, lambda: app.main.account_shown == account(desk, "acme"))
+        await pilot.press("escape")
+        side = next(at for at, line in enumerate(app.main.sidebar.lines) if line.kind == "accounts")
+        await pilot.click("#sidebar", offset=(5, side))
+        await until(pilot, lambda: isinstance(app.screen, AccountsScreen))
+        await pilot.click("#accounts", offset=(10, 1), times=2)
+        await until(pilot, lambda: app.main.account_shown == account(desk, "lima"))
+
+
+async def test_the_timeline_tells_what_happened_and_opens_a_message(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("comma", "t")
+        await until(pilot, lambda: isinstance(app.screen, Timeline) and app.screen.entries.entries)
+        assert "Timeline of ACME Ltda" in shown(app)
+        assert "Mail 0" in shown(app)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.main.reading)
+        assert app.main.reader.message.headers.subject == "Mail 3"
+
+
+async def test_reading_only_nothing_of_an_account_is_changed(desk):
+    app = app_on(desk)
+    app.readonly = True
+    target = of(desk, "@acme.example")[0]
+    async with app.run_test(size=(120, 36)) as pilot:
+        for keys in (("comma", "u"), ("comma", "n"), ("P",), ("A",), ("comma", "e")):
+            await pilot.press(*keys)
+            assert app.screen is app.main
+            assert "only read" in shown(app)
+        assert linked(desk, target) == {ACME}
