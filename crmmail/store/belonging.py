@@ -144,12 +144,18 @@ class Belonging(Customers):
 
     # the mail that was here before
 
-    def rematch_step(self, limit: int = rematch.STEP) -> bool:
-        """Look at the next messages whose accounts may have changed; False when nothing is left. For the sync side."""
+    def rematch_step(self, limit: int | None = None) -> bool:
+        """Look at the next messages whose accounts may have changed (as many as 4 ms allow, unless told how many);
+        False when nothing is left. For the sync side.
+        """
+        pace = self._pace
+        pace.plan = self._read(lambda connection: rematch.plan(connection, pace.plan))
         with self._writing():
-            change = self._commit(lambda connection: rematch.step(connection, limit))
+            began = time.thread_time()
+            change = self._commit(lambda connection: rematch.step(connection, limit or pace.size, pace.plan))
             if change is not None:
                 self._gather(change)
+                pace.took(time.thread_time() - began)
         self._connections.tidy()
         time.sleep(rematch.PAUSE)
         return change is not None

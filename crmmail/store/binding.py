@@ -33,6 +33,8 @@ _UPSERT = """INSERT INTO bond(message, twin, people, evidence, bound, accounts, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(message) DO UPDATE SET twin = excluded.twin, people = excluded.people,
 evidence = excluded.evidence, bound = excluded.bound, accounts = excluded.accounts, verdict = excluded.verdict,
 placed = excluded.placed, flags = excluded.flags, weighed = excluded.weighed"""
+_UPDATE = """UPDATE bond SET people = ?, evidence = ?, bound = ?, accounts = ?, verdict = ?, placed = ?, flags = ?,
+weighed = ? WHERE message = ?"""  # leaves the index of twins alone
 Told = Mapping[int, tuple[Headers, Sequence[str]]]
 """Message → its headers and warnings, where the caller has just read them."""
 
@@ -75,6 +77,7 @@ class Binding:
         self._projection = Projection(connection)
         self._seen = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
         self._accounts: set[str] = set()
+        self._moved: list[int] = []  # messages of which it is new whose they are
         self._talks: set[int] = set()  # the conversations that are looked at as a whole
         self._joined: list[tuple[int, str]] = []
 
@@ -102,8 +105,7 @@ class Binding:
         self._place(members, by_twin)
         self._write(members, told or {})
         change = self._projection.finish()
-        moved = frozenset(one.id for one in members.values() if one.before is None or one.before[3:5] != _said(one))
-        return Change(folders=change.folders, messages=moved, accounts=frozenset(self._accounts))
+        return Change(folders=change.folders, messages=frozenset(self._moved), accounts=frozenset(self._accounts))
 
     # who is looked at
 
@@ -266,44 +268,46 @@ class Binding:
                 one.flags = one.state.unread | one.state.starred << 1
 
     def _write(self, members: Mapping[int, _Member], told: Told) -> None:
-        rows = []
+        new, changed = [], []
         self._projection.expect("", {place for one in members.values() for place in one.placed.split(",") if place})
+        news = []  # it may be for the CRM: a message, or whose it is, is new
         for one in sorted(members.values(), key=lambda one: one.id):
-            row = (
-                one.twin,
-                one.people,
-                one.evidence,
-                *_said(one),
-                ties.verdict_text(one.decision),
-                one.placed,
-                one.flags,
-                one.weighed,
-            )
-            if row != one.before:
-                rows.append((one.id, *row))
-                if one.before is None or row[6:8] != one.before[6:8]:
-                    self._move(one)
+            said, before = _said(one), one.before
+            row = (one.people, one.evidence, *said, ties.verdict_text(one.decision), one.placed, one.flags, one.weighed)
+            if before is None or before[0] != one.twin:
+                new.append((one.id, one.twin, *row))
+            elif row != before[1:]:
+                changed.append((*row, one.id))
+            if before is None or before[6:8] != (one.placed, one.flags):
+                self._move(one)
+            if before is None or before[3:5] != said:
+                self._moved.append(one.id)
+                news.append(one)
+            elif one.id in told:
+                news.append(one)
         if logbook.any_on(self._connection):
-            wanted = [(one.id,) for one in members.values() if one.decision.bound is Bound.LINKED and _news(one, told)]
-            self._connection.executemany("INSERT OR IGNORE INTO log_wanted(message) VALUES (?)", wanted)
-        self._connection.executemany(_UPSERT, rows)
+            linked = [(one.id,) for one in news if one.decision.bound is Bound.LINKED]
+            self._connection.executemany("INSERT OR IGNORE INTO log_wanted(message) VALUES (?)", linked)
+        self._connection.executemany(_UPSERT, new)
+        self._connection.executemany(_UPDATE, changed)
         ties.join(self._connection, self._joined)
 
     def _move(self, one: _Member) -> None:
-        before = set(filter(None, str(one.before[6]).split(","))) if one.before else set()
+        before = str(one.before[6]).split(",") if one.before and one.before[6] else []
+        after = one.placed.split(",") if one.placed else []
         flags = int(str(one.before[7])) if one.before else 0
-        after = set(filter(None, one.placed.split(",")))
-        for place in before | after:
-            was, now = (flags if place in before else None), (one.flags if place in after else None)
-            if was != now:
-                self._projection.stand(("", place), one.id, was, now)
-                self._accounts.add(place.partition(":")[2])
-        self._accounts.discard("")
+        for place in after:
+            was = flags if place in before else None
+            if was != one.flags:
+                self._stands(place, one.id, was, one.flags)
+        for place in before:
+            if place not in after:
+                self._stands(place, one.id, flags, None)
 
-
-def _news(one: _Member, told: Told) -> bool:
-    """Whether a message, or whose it is, is new: then it may be for the CRM."""
-    return one.id in told or one.before is None or one.before[3:5] != _said(one)
+    def _stands(self, place: str, number: int, was: int | None, now: int | None) -> None:
+        self._projection.stand(("", place), number, was, now)
+        if account := place.partition(":")[2]:
+            self._accounts.add(account)
 
 
 def _said(one: _Member) -> tuple[str, str]:

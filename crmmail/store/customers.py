@@ -23,6 +23,8 @@ from crmmail.store.writing import Writing
 class Customers(Writing):
     """Every method is safe from any thread; what writes is on the disk when it returns."""
 
+    _pace: rematch.Pace
+
     # reading
 
     def accounts(self, text: str = "", offset: int = 0, limit: int = 100) -> list[AccountRow]:

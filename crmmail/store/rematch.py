@@ -9,7 +9,10 @@ by what is known now, so nothing is done twice.
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +21,12 @@ from crmmail.store import binding, ties
 
 EVERYTHING, OURSELVES = "*", "*own"
 MANY = 1_000  # addresses and domains: beyond that it is cheaper to look at all mail once
-STEP = 120  # messages: 5 ms
+STEP = 120  # messages: how many the first step takes; `Pace` finds what fits
+SHORTEST, LONGEST = 20, 400  # messages
+GOAL = 0.004  # seconds of CPU a step may take: a key that waits for it still answers within a frame
 PAUSE = 0.0005  # seconds between steps: whoever waits for the lock has it first, for locks are not fair
-_PARTY = """SELECT a.reversed, p.message FROM party_address a CROSS JOIN party p ON p.address = a.id
-WHERE a.reversed >= ? AND a.reversed <= ? AND (a.reversed > ? OR p.message > ?)
-ORDER BY a.reversed, p.message LIMIT ?"""
+_PARTY = """SELECT p.message FROM party_address a CROSS JOIN party p ON p.address = a.id
+WHERE a.reversed >= ? AND a.reversed <= ?"""
 _BOUND = "FROM folder f CROSS JOIN place p ON p.folder = f.id WHERE f.mailbox = '' AND f.key = ?"
 _COUNT = """SELECT count(*) FROM party_address a CROSS JOIN party p ON p.address = a.id
 WHERE a.reversed >= ? AND a.reversed <= ?"""
@@ -42,9 +46,9 @@ def ask(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     if len(wanted) > MANY:
         wanted = [key for key in wanted if key.startswith(("*", "~"))] + [EVERYTHING]
     edit = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
-    rows = [(key, total, edit) for key in wanted if (total := _count(connection, key))]
+    rows = [(key, secrets.token_hex(8), total, edit) for key in wanted if (total := _count(connection, key))]
     connection.executemany(
-        "INSERT OR REPLACE INTO rematch(key, address, message, done, total, edit) VALUES (?, '', -1, 0, ?, ?)", rows
+        "INSERT OR REPLACE INTO rematch(key, asked, message, done, total, edit) VALUES (?, ?, -1, 0, ?, ?)", rows
     )
 
 
@@ -63,20 +67,59 @@ def progress(connection: sqlite3.Connection) -> Progress:
     return Progress(int(row[0]), int(row[1]))
 
 
-def step(connection: sqlite3.Connection, limit: int = STEP) -> Change | None:
-    """Look at the next messages; None when there is nothing left to do."""
-    row = connection.execute("SELECT key, address, message, edit FROM rematch ORDER BY key LIMIT 1").fetchone()
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The messages of an address or a domain, oldest first, found once for all steps. `asked` says for which asking:
+    mail that came later is bound by what was known then, so it need not be in it.
+    """
+
+    asked: str
+    messages: array[int]
+
+
+@dataclass(slots=True)
+class Pace:
+    """How much of what a step takes: what a thread that steps remembers from one to the next."""
+
+    size: int = STEP
+    plan: Plan | None = None
+
+    def took(self, seconds: float) -> None:
+        """A step of `size` messages took this much CPU: the next takes as many as fit."""
+        fitting = int(self.size * GOAL / max(seconds, GOAL / 4))
+        self.size = max(SHORTEST, min(LONGEST, (self.size + fitting) // 2))
+
+
+def plan(connection: sqlite3.Connection, before: Plan | None = None) -> Plan | None:
+    """The plan for the next step, `before` where it still is the one; None where none is needed. Reads only."""
+    row = connection.execute("SELECT key, asked FROM rematch ORDER BY key LIMIT 1").fetchone()
+    if row is None or row[0][0] in "*~":
+        return None
+    if before is not None and before.asked == row[1]:
+        return before
+    spans = ties.bounds(row[0])
+    query = " UNION ".join([_PARTY] * len(spans)) + " ORDER BY 1"
+    found = array("q")
+    for (number,) in connection.execute(query, [bound for span in spans for bound in span]):
+        found.append(number)
+    return Plan(row[1], found)
+
+
+def step(connection: sqlite3.Connection, limit: int = STEP, planned: Plan | None = None) -> Change | None:
+    """Look at the next messages; None when there is nothing left to do. What is `planned` spares looking for them."""
+    row = connection.execute("SELECT key, message, edit, asked FROM rematch ORDER BY key LIMIT 1").fetchone()
     if row is None:
         return None
-    key, address, message, edit = row
-    found = _next(connection, key, address, message, limit)
+    key, message, edit, asked = row
+    found = _next(connection, key, message, limit, plan(connection, planned))
     if not found:
         connection.execute("DELETE FROM rematch WHERE key = ?", (key,))
         return Change()
-    numbers = _stale(connection, [number for _address, number in found], edit, whatever=key[0] in "*~")
+    numbers = _stale(connection, found, edit, whatever=key[0] in "*~")
     change = binding.Binding(connection).run(numbers, afresh=True, reread=key == OURSELVES)
     connection.execute(
-        "UPDATE rematch SET address = ?, message = ?, done = done + ? WHERE key = ?", (*found[-1], len(found), key)
+        "UPDATE rematch SET message = ?, done = min(total, done + ?) WHERE key = ? AND asked = ?",
+        (found[-1], len(found), key, asked),
     )
     return change
 
@@ -92,23 +135,17 @@ def _stale(connection: sqlite3.Connection, numbers: Sequence[int], edit: int, *,
     return [row[0] for row in rows]
 
 
-def _next(connection: sqlite3.Connection, key: str, address: str, message: int, limit: int) -> list[tuple[str, int]]:
-    """(reversed address, message) of what comes next."""
-    if key.startswith("*"):  # the newest first: these are looked at by the user
-        below = "id < ?" if message >= 0 else "id > ?"
-        query = f"SELECT '', id FROM message WHERE {below} AND shown IS NOT NULL ORDER BY id DESC LIMIT ?"
-        return connection.execute(query, (message, limit)).fetchall()
-    if key.startswith("~"):
-        below = "p.message < ?" if message >= 0 else "p.message > ?"
-        query = f"SELECT '', p.message {_BOUND} AND {below} ORDER BY p.message DESC LIMIT ?"
-        return connection.execute(query, (f"account:{key[1:]}", message, limit)).fetchall()
-    found: list[tuple[str, int]] = []
-    for low, high in ties.bounds(key):
-        if len(found) < limit and high >= address:
-            found += connection.execute(
-                _PARTY, (max(low, address), high, address, message, limit - len(found))
-            ).fetchall()
-    return found
+def _next(connection: sqlite3.Connection, key: str, message: int, limit: int, planned: Plan | None) -> list[int]:
+    """What comes after `message` (-1: first): the newest first, for these are looked at by the user."""
+    if planned is not None:
+        end = bisect_left(planned.messages, message) if message >= 0 else len(planned.messages)
+        return list(reversed(planned.messages[max(0, end - limit) : end]))
+    below = "<" if message >= 0 else ">"
+    if key.startswith("*"):
+        query = f"SELECT id FROM message WHERE id {below} ? AND shown IS NOT NULL ORDER BY id DESC LIMIT ?"
+        return [row[0] for row in connection.execute(query, (message, limit))]
+    query = f"SELECT p.message {_BOUND} AND p.message {below} ? ORDER BY p.message DESC LIMIT ?"
+    return [row[0] for row in connection.execute(query, (f"account:{key[1:]}", message, limit))]
 
 
 def at_once(connection: sqlite3.Connection, twins: Sequence[int]) -> Change:

@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 4
-CACHE_VERSION = 5
+CACHE_VERSION = 6
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -172,10 +172,10 @@ DIRECTORY = (
     # What a CRM's timeline of an account held when it was read last.
     "CREATE TABLE cache.timeline (account TEXT PRIMARY KEY, read_ms INTEGER NOT NULL, content TEXT NOT NULL)",
     # `seen`: the last edit of the desk the tables above know of. `rematch`: whose mail is to be looked at again, and
-    # up to which address and message that is done.
+    # down to which message that is done; `asked`: another for each time it is asked for.
     "CREATE TABLE cache.known (seen INTEGER NOT NULL)",
     """CREATE TABLE cache.rematch (
-    key TEXT PRIMARY KEY, address TEXT NOT NULL, message INTEGER NOT NULL, done INTEGER NOT NULL,
+    key TEXT PRIMARY KEY, asked TEXT NOT NULL, message INTEGER NOT NULL, done INTEGER NOT NULL,
     total INTEGER NOT NULL, edit INTEGER NOT NULL) WITHOUT ROWID""",
 )
 
@@ -200,9 +200,22 @@ def _add_remote_thread(database: Any) -> None:
     database.conn.execute("ALTER TABLE message ADD COLUMN remote_thread TEXT NOT NULL DEFAULT ''")
 
 
+def _look_from_the_newest(database: Any) -> None:
+    """Mail is looked at again from the newest on, not address by address: what was under way begins anew."""
+    if "address" in database["rematch"].columns_dict:  # not where the step before has just made the table
+        database.conn.execute("ALTER TABLE rematch RENAME COLUMN address TO asked")
+    database.conn.execute("UPDATE rematch SET asked = key, message = -1, done = 0")
+
+
 # Version it starts from → the step that leads to the next one.
 DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt}
-CACHE_STEPS: Mapping[int, Step] = {1: _add_people, 2: _add_remote_thread, 3: _add_directory, 4: _add_pairs}
+CACHE_STEPS: Mapping[int, Step] = {
+    1: _add_people,
+    2: _add_remote_thread,
+    3: _add_directory,
+    4: _add_pairs,
+    5: _look_from_the_newest,
+}
 
 CACHE = """
 CREATE TABLE cache.mailbox (

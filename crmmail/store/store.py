@@ -84,6 +84,7 @@ class Store(WrittenFor):
         self._stale = True  # the projection may lag behind the desk
         self._depth = 0
         self._gathered = Change()
+        self._pace = rematch.Pace()
         self.notices = notices
         self.readonly = lock is None
 

@@ -10,7 +10,6 @@ from typing import Protocol
 from crmmail.errors import places
 from crmmail.model import Change
 
-PAUSE = 0.01  # seconds between two steps: keys and the mailboxes' threads come first
 AFTER_TROUBLE = 60.0
 
 log = logging.getLogger("crmmail.sync")
@@ -52,10 +51,9 @@ class Rematcher(threading.Thread):
 
     def _work(self) -> float | None:
         """Step until nothing is left; the seconds until it looks again by itself, None for never."""
-        pause = threading.Event()
         try:
             while not self._ending and self._store.rematch_step():
-                pause.wait(PAUSE)
+                pass  # a step is short, and lets those who wait for the store go first
         except Exception as error:  # noqa: BLE001 - the edge: a thread never dies quietly
             log.error("rematch: %s at %s", type(error).__name__, places(error))
             return AFTER_TROUBLE
