@@ -26,7 +26,6 @@ from crmmail.remotes.submit import AT_THE_DOOR, Submission
 PENDING, SUBMITTED = "$SubmitPending", "$Submitted"
 UNSENT = "-"  # our note that it has not gone out, whatever the keywords say
 ASK_SIZE_ABOVE = 5_000_000  # bytes; smaller ones every server takes
-TOKENS_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +289,7 @@ class ImapSending:
 
     def _filed(self, draft: _Draft, identity: str) -> SentRef:
         """See to the copy in Sent: the server's own one, or the draft itself."""
-        found = None if self._sent_copy == "append" else self._in_sent(identity)
+        found = None if self._sent_copy == "append" else self._in_sent(identity, draft.token)
         if found is None and self._files_copy():
             name = self._drafts_name()
             sent = self._own_folder("sent", "Sent")
@@ -301,7 +300,7 @@ class ImapSending:
             else:
                 self._line.copy([draft.uid], sent)
                 self._remove(self._drafts(), draft.uid)
-            found = self._in_sent(identity)
+            found = self._in_sent(identity, draft.token)
         elif found is not None or self._sent_copy == "server" or self._is_gmail():
             self._remove(self._drafts(), draft.uid)
         fault("imap.filed")
@@ -316,22 +315,24 @@ class ImapSending:
         """Gmail files what its SMTP server takes; a second copy would be a second message."""
         return self._line.offers("X-GM-EXT-1")
 
-    def _in_sent(self, identity: str) -> SentRef | None:
-        """The copy in Sent of the message with this Message-ID."""
+    def _in_sent(self, identity: str, token: str = "") -> SentRef | None:
+        """The copy in Sent of a message: by its Message-ID, or where the server gave it another, by our own field."""
         place = self._place or self._layout()
         name = place.name("sent")
         if not name or not identity:
             return None
         self._line.select(name)
-        uids = self._line.search("UNDELETED", "HEADER", "Message-ID", imap_text.quoted(identity))
-        if not uids:
-            return None
-        told = self._line.fetch([uids[-1]], self._everything()).get(uids[-1])
-        return SentRef(imap_text.identity(told), identity, seen=True) if told is not None else None
+        for field, value in (("Message-ID", identity), (TOKEN_HEADER, token)):
+            uids = self._line.search("UNDELETED", "HEADER", field, imap_text.quoted(value)) if value else []
+            told = self._line.fetch([uids[-1]], self._everything()).get(uids[-1]) if uids else None
+            if told is not None:
+                named = str(headers_of((told.body or b"") + b"\r\n").get("Message-ID") or "").strip()
+                return SentRef(imap_text.identity(told), named or identity, seen=True)
+        return None
 
     def look(self, outgoing: Outgoing) -> Whereabouts:
         """See `Sender`. A marked draft that is not in Sent is nowhere: nobody knows whether it went."""
-        found = self._in_sent(outgoing.sent_message_id or outgoing.message_id)
+        found = self._in_sent(outgoing.sent_message_id or outgoing.message_id, outgoing.token)
         draft = self._with_token(outgoing.token)
         if draft is None and outgoing.remote_draft:
             where, _dot, number = parted(outgoing.remote_draft)[0].partition(".")

@@ -11,7 +11,7 @@ from crmmail.errors import AuthRequired, Offline, Rejected, RemoteError, Transie
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.remotes import refusals_mail, smtp_connection
-from crmmail.remotes.dial import Server, lost
+from crmmail.remotes.dial import Server, lost, odd
 from crmmail.remotes.outbound import check_size, headers_of
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Submission:
         return self.size
 
     def send(self, mime: bytes, begins: Callable[[], None]) -> None:
-        """Deliver `mime` once. `begins` is called before the content is said: from then on an error leaves doubt.
+        """Deliver `mime` once. `begins` is called before the content is said: from then on there may be doubt.
 
         Raises Rejected when the server refused it for good, or Transient with the status AT_THE_DOOR when nothing of
-        it was said; Offline after `begins` means that nobody knows.
+        it was said or it was clearly not taken; Offline after `begins` means that nobody knows.
         """
         sender, recipients = envelope(mime)
         client = self._connected()
@@ -49,6 +49,7 @@ class Submission:
             with smtp_connection.said(self._server):
                 self._address(client, mime, sender, recipients)
             begins()
+            self._open(client)
             self._tell(client, without_bcc(mime))
         finally:
             smtp_connection.hang_up(client)
@@ -100,19 +101,31 @@ class Submission:
             options.append("BODY=8BITMIME")
         return options
 
+    def _open(self, client: Client) -> None:
+        """Ask to begin. Until the server agrees nothing of the content is said: trouble here leaves no doubt."""
+        try:
+            with smtp_connection.said(self._server):
+                code, text = client.docmd("DATA")
+        except Transient as error:
+            raise _at_the_door(error) from None
+        if code != 354:
+            raise self._refusal(code, text)
+
     def _tell(self, client: Client, mime: bytes) -> None:
-        """The content, and the answer that makes it sent."""
-        with smtp_connection.said(self._server):
-            code, text = client.docmd("DATA")
-            if code != 354:
-                raise self._refusal(code, text)
-            line = client.sock
-            if line is None:
-                raise lost(self._server, ConnectionResetError())
-            line.sendall(dotted(mime))
-            code, text = client.getreply()
-            if code != 250:
-                raise self._refusal(code, text)
+        """The content, and the answer that makes it sent. One that makes no sense says as little as a lost one."""
+        try:
+            with smtp_connection.said(self._server):
+                line = client.sock
+                if line is None:
+                    raise lost(self._server, ConnectionResetError())
+                line.sendall(dotted(mime))
+                code, text = client.getreply()
+                if not (200 <= code <= 299 or 400 <= code <= 599):
+                    raise odd(self._server, str(code))
+        except RemoteError as error:
+            raise Offline(error.sentence, next_step=error.next_step, reason=error.reason) from None
+        if code >= 400:
+            raise self._refusal(code, text)
 
     def _door(self, code: int, text: bytes) -> None:
         if code != 250:

@@ -108,11 +108,13 @@ class Home:
 
     # Sending
 
-    def queue(self, number: int, **options: Any) -> Outgoing:
+    def queue(self, number: int, *, delay: float = 0.0, **options: Any) -> Outgoing:
         to = options.get("to") or f"friend{number}@example.net"
         draft = self.store.new_draft(Draft(0, NAME, self.world.address, to=(Address("", to),), subject=f"out {number}"))
         mime = letter(self.world.address, number, **options)
-        return self.store.queue(draft, mime, f"<out{number}@example.com>", f"token-{number}", 0.0)
+        return self.store.queue(
+            draft, mime, f"<out{number}@example.com>", f"token-{number}", self.clock.now + delay if delay else 0.0
+        )
 
     def state(self, outgoing: Outgoing) -> Outgoing:
         return next(one for one in self.store.outgoing() if one.id == outgoing.id)

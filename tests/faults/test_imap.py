@@ -208,7 +208,7 @@ def test_s09_sent_answers_whether_it_went_and_the_draft_is_cleared_away(home: Ho
 
 
 def test_s09_the_user_may_decide_to_send_it_again(home: Home) -> None:
-    home.world.post.cut("^DATA$", "before")  # it never arrived, and nobody can know that
+    home.world.post.cut(r"^\.$", "before")  # it never arrived whole, and nobody can know that
     queued = home.queue(1)
     home.post(until=(SendState.QUEUED, SendState.SENDING, SendState.HELD))
     assert home.state(queued).state is SendState.UNKNOWN
