@@ -308,8 +308,12 @@ def _confirm_deletion(count: int) -> None:
 
 
 def _undo(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:
+    from crmmail.store import records
+
     with opened(place, settings) as store:
         act = store.undo() if options.command == "undo" else store.redo()
+        while act is not None and act.kind in records.KINDS and store.rematch_step():
+            pass  # nothing goes on in the background once this ends
     if act is None:
         _say(_("There is nothing to undo.") if options.command == "undo" else _("There is nothing to redo."))
         return 1

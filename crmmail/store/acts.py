@@ -6,9 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from crmmail import ops
+from crmmail.errors import SettingsError
+from crmmail.i18n import _
 from crmmail.model import Act, Capabilities, Delta, OpState, State
 from crmmail.ops import Verb
-from crmmail.store import codec, drafts, journal, records
+from crmmail.store import codec, drafts, journal, records, turning
 from crmmail.store.journal import Subject, Turn
 
 Done = tuple[Act, list[int]]
@@ -47,11 +49,18 @@ def _title(connection: sqlite3.Connection, shares: Sequence[tuple[Subject, Delta
 def turn(connection: sqlite3.Connection, now_ms: int, *, back: bool) -> Done | None:
     """Undo the newest act that stands (`back`), or redo the one undone last. None when there is none.
 
-    An act that has nothing left to turn (its messages are gone) is closed and the next one is taken.
+    An act that has nothing left to turn (its messages are gone) is closed and the next one is taken. A large one of
+    the CRM side's is only begun here. Raises SettingsError while such a one is under way.
     """
+    if turning.under_way(connection):
+        raise SettingsError(
+            _("Undoing or redoing an import is still under way."), next_step=_("Try again when the list is at rest.")
+        )
     can = journal.mailbox_capabilities(connection)
     while (act := journal.latest(connection, "done" if back else "undone", newest=back)) is not None:
         moved: list[int] = []
+        if act.kind in records.KINDS and (begun := turning.begin(connection, act, back=back)) is not None:
+            return begun, moved
         if act.kind in drafts.KINDS:
             turned = drafts.turn(connection, act, now_ms, back=back)
         elif act.kind in records.KINDS:

@@ -12,10 +12,11 @@ from crmmail.crm import domains, match
 from crmmail.crm.match import Choice, People
 from crmmail.crm.model import Bound, Link, Never, NeverBy, Scope, Verdict
 from crmmail.errors import SettingsError
+from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.model import Act
-from crmmail.store import choices, directory, records, rematch, ties
+from crmmail.store import choices, directory, records, rematch, ties, turning
 from crmmail.store.choices import Setting
 from crmmail.store.customers import Customers
 from crmmail.store.rematch import Progress
@@ -145,9 +146,11 @@ class Belonging(Customers):
     # the mail that was here before
 
     def rematch_step(self, limit: int | None = None) -> bool:
-        """Look at the next messages whose accounts may have changed (as many as 4 ms allow, unless told how many);
-        False when nothing is left. For the sync side.
+        """Go on with what a large undo left to do; then look at the next messages whose accounts may have changed (as
+        many as 4 ms allow, unless told how many). False when nothing is left. For the sync side.
         """
+        if self._turn_step():
+            return True
         pace = self._pace
         pace.plan = self._read(lambda connection: rematch.plan(connection, pace.plan))
         with self._writing():
@@ -159,6 +162,17 @@ class Belonging(Customers):
         self._connections.tidy()
         time.sleep(rematch.PAUSE)
         return change is not None
+
+    def _turn_step(self) -> bool:
+        if not self._read(turning.under_way):
+            return False
+        with self._writing():
+            self._commit(turning.step)
+            fault("store.turned")
+            self._derive()
+        self._connections.tidy()
+        time.sleep(rematch.PAUSE)
+        return True
 
     def rematching(self) -> Progress:
         """How far looking at mail again is."""

@@ -15,7 +15,7 @@ from crmmail.errors import SettingsError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line, clean_text
-from crmmail.model import Act
+from crmmail.model import Act, Change
 from crmmail.store import cards, directory, following, records, rematch
 from crmmail.store.writing import Writing
 
@@ -137,6 +137,7 @@ class Customers(Writing):
         """After undo or redo: the directory follows the records."""
         super()._tell_turned(act)
         if act.kind in records.KINDS:
+            self._gather(Change(crm=True))  # what is left of a large one goes on in the background
             self._derive()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,11 +17,12 @@ from crmmail.crm.rows import Row, Skipped
 from crmmail.crm.upsert import Known, Tally, Upsert, normal_name
 from crmmail.faultpoint import fault
 from crmmail.model import Act
-from crmmail.store import cards, records
+from crmmail.store import cards, records, rematch
 from crmmail.store.completion import folded
 from crmmail.store.telling import Telling
 
-CHUNK = 500  # rows
+CHUNK = 50  # rows: written in about 10 ms, which is as long as a key may have to wait
+READ = 500  # accounts of an export
 TOLD = 1_000  # skipped rows that are told one by one
 
 
@@ -80,6 +82,8 @@ class Importing(Telling):
             act = self._commit(lambda connection: _chunk(connection, act, title, self._now_ms(), wanted))
             fault("store.imported")
             self._derive()
+        self._connections.tidy()
+        time.sleep(rematch.PAUSE)
         upsert.accounts.clear()
         upsert.contacts.clear()
         return act
@@ -122,8 +126,8 @@ class Importing(Telling):
         names = self._read(
             lambda connection: connection.execute("SELECT a.uid FROM account a ORDER BY a.sort, a.id").fetchall()
         )
-        for start in range(0, len(names), CHUNK):
-            yield from self._cards([row[0] for row in names[start : start + CHUNK]])
+        for start in range(0, len(names), READ):
+            yield from self._cards([row[0] for row in names[start : start + READ]])
         alone = self.contacts("")
         if alone:
             yield Account("", ""), alone

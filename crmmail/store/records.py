@@ -120,17 +120,37 @@ def _edits(connection: sqlite3.Connection, where: str, argument: int) -> list[tu
     ]
 
 
+def put(connection: sqlite3.Connection, kind: str, key: str, content: str | None) -> None:
+    """Write a record that no act and no directory is about."""
+    _put(connection, [(kind, key, None, content)])
+
+
 def turn(connection: sqlite3.Connection, act: int, *, back: bool) -> int:
     """Undo (`back`) or redo the edits of an act; how many records moved.
 
     A record that something else (a CRM) changed since stays as it is now.
     """
+    found = _edits(connection, "act = ?", act)
+    return _turned(connection, [change for _number, changes in found for change in changes], back=back)
+
+
+def turn_edit(connection: sqlite3.Connection, act: int, after: int, *, back: bool) -> int | None:
+    """Undo the edit of an act that comes before edit `after` (redo the one behind it): its number, None for the end."""
+    beyond = "max(id) FROM edit WHERE act = ? AND id < ?" if back else "min(id) FROM edit WHERE act = ? AND id > ?"
+    number = connection.execute(f"SELECT {beyond}", (act, after)).fetchone()[0]
+    if number is None:
+        return None
+    for _number, changes in _edits(connection, "id = ?", number):
+        _turned(connection, changes, back=back)
+    return int(number)
+
+
+def _turned(connection: sqlite3.Connection, changes: Iterable[Sequence[str | None]], *, back: bool) -> int:
     first: dict[Key, str | None] = {}
     last: dict[Key, str | None] = {}
-    for _number, changes in _edits(connection, "act = ?", act):
-        for kind, key, before, after in changes:
-            first.setdefault((str(kind), str(key)), before)
-            last[str(kind), str(key)] = after
+    for kind, key, before, after in changes:
+        first.setdefault((str(kind), str(key)), before)
+        last[str(kind), str(key)] = after
     there, here = (first, last) if back else (last, first)
     now = _contents(connection, there)
     moved = [

@@ -46,10 +46,14 @@ def ask(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     if len(wanted) > MANY:
         wanted = [key for key in wanted if key.startswith(("*", "~"))] + [EVERYTHING]
     edit = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
+    under_way = int(connection.execute("SELECT count(*) FROM rematch").fetchone()[0])
     rows = [(key, secrets.token_hex(8), total, edit) for key in wanted if (total := _count(connection, key))]
     connection.executemany(
         "INSERT OR REPLACE INTO rematch(key, asked, message, done, total, edit) VALUES (?, ?, -1, 0, ?, ?)", rows
     )
+    if under_way + len(rows) > MANY:
+        connection.execute("DELETE FROM rematch WHERE key NOT LIKE '*%'")
+        ask(connection, [EVERYTHING])
 
 
 def _count(connection: sqlite3.Connection, key: str) -> int:
