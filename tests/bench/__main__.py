@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import interface, peers, served
+from tests.bench import bench_crm, interface, peers, served
 from tests.bench.ttyprobe import quantile
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -41,7 +41,7 @@ def main() -> int:
             others[name] = {count: peers.measure(options.work, name, count, options.rounds) for count in sizes}
     lines = [*_machine(options.rounds), "", *_interface_table(own), "", *_memory_table(own, others, sizes), ""]
     lines += [*_peer_table(own, others, sizes), ""] if others else []
-    lines += [*_served(options.work), "", *_commands()]
+    lines += [*_served(options.work), "", *_customer(sizes[-1]), "", *_commands()]
     text = "\n".join(lines)
     sys.stdout.write(text + "\n")
     if options.write:
@@ -125,6 +125,11 @@ def _served(work: Path) -> list[str]:
             ["… exactly those messages trashed, on the server too", "yes" if held.exact else "NO"],
         ],
     )
+
+
+def _customer(size: int) -> list[str]:
+    rows = [list(figure) for figure in bench_crm.figures(size, max(1, size // 5))]
+    return _table([f"the customer, at {size:,} messages and {size // 5:,} accounts", "measured", "goal"], rows)
 
 
 def _commands() -> list[str]:
