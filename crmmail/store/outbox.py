@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from crmmail import ops
 from crmmail.errors import CrmMailError, Rejected
 from crmmail.model import Ack, Change, Op, OpState, State, Wish
-from crmmail.store import codec, journal
+from crmmail.store import binding, codec, journal
 from crmmail.store.journal import Entry
 from crmmail.store.projection import Projection
 
@@ -108,8 +108,16 @@ def settle_cache(connection: sqlite3.Connection, mailbox: str, answers: Answers)
     doomed = [row[0] for name in answers.gone if (row := _message(connection, mailbox, name))]
     for old, new in answers.renamed:
         doomed += _rename(connection, mailbox, old, new)
+    threads = _threads(connection, doomed)
+    copies, unbound = binding.forget(connection, doomed)
     projection.remove(doomed)
-    return projection.finish()
+    return projection.finish() | unbound | binding.rebind(connection, copies, threads)
+
+
+def _threads(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[int]:
+    """The conversations messages are part of: who stays in one may belong elsewhere when another message goes."""
+    query = "SELECT DISTINCT thread FROM message WHERE id IN (SELECT value FROM json_each(?))"
+    return [row[0] for row in connection.execute(query, (json.dumps(list(numbers)),))]
 
 
 def _rename(connection: sqlite3.Connection, mailbox: str, old: str, new: str) -> list[int]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from crmmail.crm.model import Account, Contact
 from crmmail.i18n import _
 from crmmail.model import Address, Draft
-from crmmail.tui import account_forms, format, words
-from crmmail.tui.form import Form, Values
+from crmmail.tui import format, words
 from crmmail.tui.keyboard import Keyboard
 
 if TYPE_CHECKING:
     from crmmail.store import Store
     from crmmail.tui.app import CrmMail
+    from crmmail.tui.form import Values
 
 Then = Callable[[Account], None]
 
@@ -58,6 +58,10 @@ class AccountActs(Keyboard):
             self._account_form(account.name, account, self._save_account)
 
     def _account_form(self, title: str, account: Account, done: Then) -> None:
+        # Forms are imported when one opens: the first screen does not wait for them.
+        from crmmail.tui import account_forms
+        from crmmail.tui.form import Form
+
         def filled(values: Values | None) -> None:
             if values is not None:
                 self.guarded(lambda: done(account_forms.account_of(values, account)))
@@ -86,6 +90,8 @@ class AccountActs(Keyboard):
 
     def _twin(self, account: Account) -> Account | None:
         """An account there is already that looks like the same customer."""
+        from crmmail.tui import account_forms
+
         asked = [text for text in (account.tax_id, *account.domains, account.name) if text]
         for text in asked:
             rows = self.store.accounts(text, 0, 5)
@@ -170,6 +176,8 @@ class AccountActs(Keyboard):
         """A form with what is known of a contact."""
         if not self.may_write():
             return
+        from crmmail.tui import account_forms
+        from crmmail.tui.form import Form
 
         def filled(values: Values | None) -> None:
             if values is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partialmethod
+from typing import TYPE_CHECKING
 
 from crmmail.crm import domains
 from crmmail.crm.model import Account, Bound, NeverBy, Scope
@@ -13,9 +14,11 @@ from crmmail.model import Address, Message, Role
 from crmmail.tui import words
 from crmmail.tui.account_acts import AccountActs
 from crmmail.tui.account_commands import INBOX_ONLY
-from crmmail.tui.account_picker import Decision, LinkPicker, Reach
 from crmmail.tui.beside import Beside
 from crmmail.tui.commands import LIST
+
+if TYPE_CHECKING:
+    from crmmail.tui.account_picker import Decision, Reach
 
 
 class Linking(Beside, AccountActs):
@@ -54,6 +57,8 @@ class Linking(Beside, AccountActs):
         message = self.store.message(targets[0])
         if message is None:
             return
+        from crmmail.tui.account_picker import LinkPicker, Reach
+
         verdict = self.store.verdict(targets[0])
         several = len(targets) > 1
         title = (
@@ -77,6 +82,8 @@ class Linking(Beside, AccountActs):
 
     def _reach(self, message: Message) -> Reach:
         """Whom a decision about a message can be about: the other side, never ourselves."""
+        from crmmail.tui.account_picker import Reach
+
         email = self._counterpart(message).email
         domain = domains.usable(domains.of_address(email)) if email else ""
         return Reach(email, domain and domains.registrable(domain), message.row.thread_count)

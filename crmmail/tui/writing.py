@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
-from crmmail.mail import quote, reply
-from crmmail.mail.reply import Kind
 from crmmail.model import Change, Draft, Message, Outgoing, Role, SendState
 from crmmail.tui import outgoing_lines, words
 from crmmail.tui.acts import Acts
 from crmmail.tui.commands import READER
-from crmmail.tui.composer_base import Outcome
 from crmmail.tui.going import Going
 from crmmail.tui.reading import Reading
 from crmmail.tui.telling import Telling
+
+if TYPE_CHECKING:
+    from crmmail.tui.composer_base import Outcome
 
 
 class Writing(Reading, Acts, Telling, Going):
@@ -60,6 +61,8 @@ class Writing(Reading, Acts, Telling, Going):
         shown = self.messages.query_shown.mailbox
         identities = self.store.identities(shown) or self.store.identities()
         sender = identities[0] if identities else None
+        from crmmail.mail import quote
+
         text = quote.signed("", sender.signature) if sender else ""
         mailbox, address = (sender.mailbox, sender.address.email) if sender else (shown, "")
         self.write(replace(draft, mailbox=mailbox, sender=address, text=text))
@@ -70,11 +73,11 @@ class Writing(Reading, Acts, Telling, Going):
 
     def action_reply(self) -> None:
         """Answer whom it came from."""
-        self._answer(Kind.REPLY)
+        self._answer("reply")
 
     def action_reply_all(self) -> None:
         """Answer everybody."""
-        self._answer(Kind.REPLY_ALL)
+        self._answer("reply_all")
 
     def action_forward(self) -> None:
         """Pass it on: its text quoted with its files, or whole as a file."""
@@ -84,13 +87,13 @@ class Writing(Reading, Acts, Telling, Going):
         if message is None:
             return
         if not message.body or not message.body.attachments:
-            self._begin(Kind.FORWARD, message)
+            self._begin("forward", message)
             return
         lines = [(_("Its text, with its attachments"), ""), (_("The whole message as a file"), ".eml")]
 
         def chosen(index: int | tuple[str, int] | None) -> None:
             if isinstance(index, int):
-                self._begin(Kind.FORWARD, message, whole=index == 1)
+                self._begin("forward", message, whole=index == 1)
 
         self.app.push_screen(Picker(_("What should be forwarded?"), lines), chosen)
 
@@ -98,9 +101,9 @@ class Writing(Reading, Acts, Telling, Going):
         """Pass the whole message on as a file, byte by byte."""
         message = self._answered()
         if message is not None:
-            self._begin(Kind.FORWARD, message, whole=True)
+            self._begin("forward", message, whole=True)
 
-    def _answer(self, kind: Kind) -> None:
+    def _answer(self, kind: str) -> None:
         message = self._answered()
         if message is not None:
             self._begin(kind, message)
@@ -117,15 +120,17 @@ class Writing(Reading, Acts, Telling, Going):
             return None
         return message
 
-    def _begin(self, kind: Kind, message: Message, *, whole: bool = False) -> None:
+    def _begin(self, kind: str, message: Message, *, whole: bool = False) -> None:
         """In a thread: the quote, and the files of a forward, which may be large."""
         selection = self.screen.get_selected_text() or "" if self.pane == READER else ""
 
         def work() -> None:
+            from crmmail.mail import reply
+
             raw = self.store.raw(message.row.id) or b""
             links = self.store.links([message.row.id])
             draft = reply.begin(
-                kind,
+                reply.Kind(kind),
                 message,
                 self.store.identities(),
                 hints=reply.hints(raw),
@@ -134,7 +139,7 @@ class Writing(Reading, Acts, Telling, Going):
                 below=self.program.settings.reply_below,
             )
             draft = replace(draft, remote_thread=self.store.remote_thread(message.row.id, draft.mailbox))
-            if kind is Kind.FORWARD:
+            if kind == "forward":
                 draft = self._carrying(replace(draft, text="\n") if whole else draft, raw, whole=whole)
             self.app.call_from_thread(self.write, draft)
 
