@@ -133,11 +133,16 @@ class AccountsScreen(AccountFiles, Screen[Left]):
     # --- searching
 
     @on(Input.Changed, "#find")
-    def _typed(self, event: Input.Changed) -> None:
+    def _typed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        text = event.value.strip()
+        text = self.wanted
         self._timer = self.set_timer(TYPING_PAUSE, lambda: self.find(text))
+
+    @property
+    def wanted(self) -> str:
+        """What is looked for. Who presses / to search, as elsewhere, is searching already."""
+        return self.line.value.strip().removeprefix("/")
 
     def find(self, text: str) -> None:
         """In a thread: 100,000 accounts are searched in milliseconds, but not within every frame."""
@@ -162,7 +167,7 @@ class AccountsScreen(AccountFiles, Screen[Left]):
 
     def _settle(self) -> None:
         """Before a key acts: the list holds what was typed."""
-        text = self.line.value.strip()
+        text = self.wanted
         if text != self.rows.pages.text:
             if self._timer is not None:
                 self._timer.stop()
@@ -188,9 +193,12 @@ class AccountsScreen(AccountFiles, Screen[Left]):
     # --- what is said
 
     def _empty(self) -> tuple[str, ...]:
-        key = self.keymap.first
-        if self.line.value.strip():
-            return (_("No account is found"), "", _("{key} makes one").format(key=key("accounts_new")))
+        if self.wanted:
+            return (
+                _("No account is found"),
+                "",
+                _("{key} makes one").format(key=typing_key(self.keymap, "accounts_new")),
+            )
         return (
             _("No accounts yet"),
             "",
@@ -279,7 +287,7 @@ class AccountsScreen(AccountFiles, Screen[Left]):
     @property
     def place(self) -> Place:
         """Where the list stands."""
-        return Place(self.line.value.strip(), self.chosen)
+        return Place(self.wanted, self.chosen)
 
     def leave_to(self, account: str) -> None:
         """Show an account."""
@@ -292,7 +300,7 @@ class AccountsScreen(AccountFiles, Screen[Left]):
 
     def action_accounts_new(self) -> None:
         """A new one, named as typed where nothing was found."""
-        typed = self.line.value.strip() if not self.rows.pages.count else ""
+        typed = self.wanted if not self.rows.pages.count else ""
         named, domains = ("", (typed,)) if "." in typed and " " not in typed else (typed, ())
         self.new_account(Account("", named, domains))
 

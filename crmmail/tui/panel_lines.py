@@ -77,9 +77,13 @@ def _account(account: Account, briefing: Briefing, frame: Frame) -> Iterator[Tex
         yield _line(" · ".join(fact for fact in reach if fact), "quiet", frame)
     counts = ngettext("{count} message", "{count} messages", briefing.total).format(count=words.number(briefing.total))
     if briefing.unread:
-        counts += " · " + _("{count} unread").format(count=words.number(briefing.unread))
+        counts += " · " + ngettext("{count} unread", "{count} unread", briefing.unread).format(
+            count=words.number(briefing.unread)
+        )
     if briefing.waiting:
-        counts += " · " + _("{count} waiting").format(count=words.number(briefing.waiting))
+        counts += " · " + ngettext("{count} waiting", "{count} waiting", briefing.waiting).format(
+            count=words.number(briefing.waiting)
+        )
     yield from _wrapped(counts, "text", frame, "account_open", most=2)
 
 

@@ -157,7 +157,9 @@ class Telling(MailScreen):
         words_total = ngettext("{count} message", "{count} messages", total).format(count=words.number(total))
         if not fresh:
             return words_total if self.boxes else ""
-        return _("{count} unread").format(count=words.number(fresh)) + " · " + words_total
+        return (
+            ngettext("{count} unread", "{count} unread", fresh).format(count=words.number(fresh)) + " · " + words_total
+        )
 
     def _place(self) -> str:
         selected = len(self.messages.selected)

@@ -47,6 +47,18 @@ async def test_the_list_follows_the_typing_and_escape_leads_to_single_keys(custo
         await until(pilot, lambda: app.screen is app.main)
 
 
+async def test_a_slash_begins_the_search_that_has_begun_and_an_empty_list_names_the_key_that_works(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("slash", *"maria 17")
+        await until(pilot, lambda: screen.rows.pages.count == 1)
+        await pilot.press(*"x")
+        await until(pilot, lambda: "Ctrl+N makes one" in shown(app))
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+
+
 async def test_a_key_pressed_before_the_list_followed_acts_on_what_was_typed(customers):
     app = app_on(customers)
     async with app.run_test(size=(100, 30)) as pilot:
