@@ -24,6 +24,8 @@ Handle = tuple[str, str, str]
 """An address or @domain, whose it is, and by which contact ('' : the account's own)."""
 _WORD = re.compile(r"\w+")
 _NOISE = re.compile(r"[\"'<>(),;]+")
+_LIKE = re.compile(r"[%_\\]")
+_ESCAPED = r"\\\g<0>"
 _LAST = "\U0010ffff"
 _ROW = """SELECT a.uid, a.name, a.domain, a.tax_id, coalesce(f.total, 0), coalesce(f.unread, 0), coalesce(w.total, 0),
 a.crm FROM json_each(?) j CROSS JOIN account a ON a.id = j.value
@@ -164,9 +166,9 @@ def _asked(text: str) -> list[str]:
 
 def _search(connection: sqlite3.Connection, text: str) -> tuple[str, list[object], str]:
     """(FROM … WHERE …, its arguments, the order) for the accounts that `text` finds."""
-    asked = _asked(text)
-    matching = "".join(" AND instr(l.words, ?)" for _word in asked)
-    marks: list[object] = [f" {word}" for word in asked]
+    asked = _rarest_first(connection, _asked(text))
+    matching = "".join(" AND l.words LIKE ? ESCAPE '\\'" for _word in asked)  # in half the time of instr
+    marks: list[object] = [f"% {_LIKE.sub(_ESCAPED, word)}%" for word in asked]
     rare = _rare(connection, asked)
     if rare is None:
         return f"FROM account_line l WHERE 1{matching}", marks, "l.sort, l.account"
@@ -175,6 +177,14 @@ def _search(connection: sqlite3.Connection, text: str) -> tuple[str, list[object
         "ON a.id = w.account CROSS JOIN account_line l ON l.sort = a.sort AND l.account = a.id WHERE 1"
     )
     return f"{among}{matching}", [*rare, *marks], "l.sort, l.account"
+
+
+def _rarest_first(connection: sqlite3.Connection, asked: Sequence[str]) -> list[str]:
+    """Most lines then need one look: `asked` by how many accounts have a word with its first letters."""
+    if len(asked) < 2:
+        return list(asked)
+    query = "SELECT count FROM account_start WHERE start = ?"
+    return sorted(asked, key=lambda word: next(iter(connection.execute(query, (word[:START],))), (0,))[0])
 
 
 def _rare(connection: sqlite3.Connection, asked: Sequence[str]) -> tuple[str, str] | None:

@@ -32,7 +32,7 @@ from tests.bench.bench_store import CAN, START_MS, timed, word
 PAGE = 200
 ME = "eu@casa.example"
 KEY_EVERY = 0.03  # seconds: a held key repeats so
-TYPED = ("p", "pa", "padar", "empresa 77", "bace", "emp", "contato1234", "empresa19999.example", "0", "zzz")
+TYPED = ("p", "pa", "padar", "empresa 77", "bace", "emp", "contato1234", "empresa19999.example", "0", "zzz", "emp 1")
 
 
 class Figure(NamedTuple):

@@ -109,3 +109,14 @@ def test_a_lost_cache_loses_no_account(store: Store, acme: Account, directory: P
     with Store.open(directory, clock=clock) as again:
         assert again.accounts("") == before
         assert names(again, "zoe@pad") == ["Padaria São João"]
+
+
+def test_signs_of_a_pattern_are_letters_like_any_other(store: Store) -> None:
+    store.save_account(Account("", "100% Acme"))
+    store.save_account(Account("", "1005 Acme"))
+    store.save_account(Account("", "a_b Acme"))
+    store.save_account(Account("", "axb Acme"))
+    assert names(store, "acme 100%") == ["100% Acme"]
+    assert names(store, "acme a_b") == ["a_b Acme"]
+    assert names(store, "acme \\") == []
+    assert names(store, "acme %") == []
