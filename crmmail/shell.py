@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from crmmail.sync import Engine
 
 CONFIRM_BY_COUNT = 20  # above this many, the number itself must be typed, as in the interface
+_AT_REST, _AT_WORK = (model.Phase.SYNCED, model.Phase.IDLE), (model.Phase.SYNCING, model.Phase.FILLING)
+_FAREWELL = 3.0  # seconds in which what is under way may end
 
 
 def run(options: argparse.Namespace) -> int:
@@ -196,7 +198,8 @@ def _sync(place: config.Profile, settings: config.Settings, options: argparse.Na
         _print_json(said)
     for item in [] if options.json else said:
         print(f"{item['id']}\t{item['state']}\t{item['sentence']}")
-    return 0 if all(item["state"] in (model.Phase.SYNCED, model.Phase.IDLE) for item in said) else 6
+    well = (*_AT_REST, *_AT_WORK) if not options.once else _AT_REST
+    return 0 if all(item["state"] in well for item in said) else 6
 
 
 def _is_asked_for(settings: config.Settings, name: str, named: str) -> bool:
@@ -205,14 +208,15 @@ def _is_asked_for(settings: config.Settings, name: str, named: str) -> bool:
 
 
 def _sync_until_interrupted(engine: Engine, wanted: list[model.Mailbox]) -> None:
-    for box in wanted:
-        engine.add(box)
-    engine.begin_crm()
+    """Go on until Ctrl+C, and then let what is being written come to its end."""
     try:
+        for box in wanted:
+            engine.add(box)
+        engine.begin_crm()
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        engine.stop()
+        engine.stop(_FAREWELL)
 
 
 def _accounts(place: config.Profile, settings: config.Settings, options: argparse.Namespace) -> int:

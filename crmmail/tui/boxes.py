@@ -25,6 +25,7 @@ from crmmail.tui.commands import COMMANDS, MAILBOXES, Command, Context, possible
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
+from crmmail.tui.panels import Entry, KeyLines, Painted
 
 if TYPE_CHECKING:
     from crmmail.connecting import Checked
@@ -75,6 +76,7 @@ class Mailboxes(Keyboard, ModalScreen[None]):
         self.keymap = keymap
         self.boxes: list[Mailbox] = []
         self.choices = BoxLines(id="choices")
+        self.keys = KeyLines(id="keys")
         self.tested = ""  # what the last test found
         self.clicked = -1  # the line clicked last
 
@@ -84,7 +86,7 @@ class Mailboxes(Keyboard, ModalScreen[None]):
             yield Static(id="question")
             yield self.choices
             yield Static(id="text")
-            yield Static(id="hint")
+            yield self.keys
 
     def on_mount(self) -> None:
         """Read them."""
@@ -132,8 +134,9 @@ class Mailboxes(Keyboard, ModalScreen[None]):
         context = self.context()
         useful = [one for one in COMMANDS if one.footer and MAILBOXES in one.panes and possible(one, context)]
         useful.sort(key=lambda one: one.footer != 5 and one.footer)
-        keys = [f"{self.keymap.first(one.id)} {_(one.short or one.label)}" for one in useful if one.id != "help"]
-        self.query_one("#hint", Static).update(Content(" · ".join(keys)))
+        self.keys.put(
+            Entry(self.keymap.first(one.id), _(one.short or one.label), one.id) for one in useful if one.id != "help"
+        )
 
     def _facts(self, box: Mailbox) -> list[str]:
         """Address, state with its sentence, who sends, what waits."""
@@ -208,6 +211,11 @@ class Mailboxes(Keyboard, ModalScreen[None]):
         if again:
             self.clicked = -1
             self.action_box_edit()
+
+    @on(Painted.Pressed)
+    async def _pressed(self, event: Painted.Pressed) -> None:
+        """A key was pressed by mouse."""
+        await self.run_command(event.command)
 
     def action_down(self) -> None:
         """Next mailbox."""

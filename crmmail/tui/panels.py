@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -211,6 +211,42 @@ class FooterLine(Painted):
             line += [(f" {entry.key} ", "key", entry.command), (f"{entry.label}  ", "label", entry.command)]
             used += need
         return [line]
+
+
+class KeyLines(Painted):
+    """Keys in a dialog, as many lines as they need; each can be pressed by mouse."""
+
+    PREFIX = "foot"
+    PARTS = ("key", "label")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"foot--{name}" for name in PARTS}
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.entries: tuple[Entry, ...] = ()
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Show these, most useful first."""
+        self.entries = tuple(entries)
+        self.renew()
+
+    def renew(self) -> None:
+        """As high as the keys need."""
+        self.styles.height = max(1, len(self.spans(self.size.width)))
+        super().renew()
+
+    def spans(self, width: int) -> Sequence[Sequence[Span]]:
+        """Entries from the left; one that does not fit begins the next line."""
+        lines: list[list[Span]] = [[]]
+        used = 0
+        for entry in self.entries:
+            need = format.width(entry.key) + format.width(entry.label) + 3
+            if lines[-1] and used + need - 2 > width:
+                lines.append([])
+                used = 0
+            lines[-1] += [(f"{entry.key} ", "key", entry.command), (entry.label, "label", entry.command)]
+            lines[-1].append(("  ", "", ""))
+            used += need
+        return lines
 
 
 class PrefixPanel(Painted):

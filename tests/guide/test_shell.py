@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -228,8 +232,6 @@ def test_without_a_mailbox_or_with_an_unknown_one_it_says_so(run: Run) -> None:
 
 
 def test_the_password_is_in_no_argument_environment_log_or_file_but_its_own(place, servers: Servers) -> None:
-    import os
-
     canary = PASSWORD
     command = [sys.executable, "-m", "crmmail", "connect", "imap", *named(servers), "--password-stdin"]
     done = subprocess.run(command, input=canary, capture_output=True, text=True, check=True, env={**os.environ})
@@ -242,3 +244,62 @@ def test_the_password_is_in_no_argument_environment_log_or_file_but_its_own(plac
     ]
     assert [path.parent.name for path in found] == ["sessions"]
     assert found[0].stat().st_mode & 0o777 == 0o600
+
+
+# sync, until it is interrupted
+
+
+def subjects(run: Run) -> list[str]:
+    code, out, err = run("list", "--json", "--limit", "500")
+    assert code == 0, err
+    return [row["subject"] for row in json.loads(out)]
+
+
+def comes(run: Run, subject: str, process: subprocess.Popen[str]) -> None:
+    """The message is listed, while the process goes on."""
+    deadline = time.monotonic() + 20
+    while subject not in subjects(run):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{subject} did not come"
+        time.sleep(0.05)
+
+
+@contextmanager
+def syncing() -> Iterator[subprocess.Popen[str]]:
+    """`crmmail sync`, which would go on for ever."""
+    command = [sys.executable, "-m", "crmmail", "sync", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def connected(place: config.Profile, process: subprocess.Popen[str]) -> None:
+    """It holds the profile, which a reader would take from it for a moment while it starts, and asks the server."""
+    deadline = time.monotonic() + 20
+    while not list(place.data_dir.parent.rglob("*imap*.db")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, [path.name for path in place.data_dir.parent.rglob("*")]
+        time.sleep(0.05)
+
+
+def deliver(servers: Servers, subject: str) -> None:
+    head = f"From: Bia <bia@cliente.test>\r\nTo: {ANA}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x.test>\r\n"
+    servers.dovecot.drop(ANA, [(f"{head}\r\nOi\r\n".encode(), "")])
+
+
+def test_sync_goes_on_and_shows_new_mail_until_it_is_interrupted(run: Run, place, servers: Servers) -> None:
+    assert run("connect", "imap", *named(servers), "--password-stdin", typed=PASSWORD)[0] == 0
+    with syncing() as process:
+        connected(place, process)
+        for subject in ("there-before", "came-meanwhile", "came-later"):
+            deliver(servers, subject)
+            comes(run, subject, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert err == ""
+    (told,) = json.loads(out)
+    assert (process.returncode, told["id"]) == (0, "cliente"), told
+    assert told["state"] in ("synced", "syncing"), told  # it may have been interrupted in the middle of a look
+    assert run("sync", "--once")[0] == 0  # the profile is free again

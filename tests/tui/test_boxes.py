@@ -341,3 +341,40 @@ def test_looks(office, place, snap_compare, screen: str, language: str, size: tu
         await pilot.pause(0.3)
 
     assert snap_compare(CrmMail(office, settings, clock=lambda: NOW), terminal_size=size, run_before=before)
+
+
+async def press_by_mouse(screen: Mailboxes, pilot: Pilot[None], label: str) -> None:
+    """Click the words of a key that the screen offers."""
+    for y, line in enumerate(screen.keys._shown):
+        x = 0
+        for text, _part, _command in line:
+            if text == label:
+                await pilot.click("#keys", offset=(x, y))
+                return
+            x += len(text)
+    raise AssertionError(f"{label} is not offered: {screen.keys._shown}")
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20)])
+def test_every_key_that_is_shown_can_be_pressed_by_mouse(office, place, size) -> None:
+    async def act(app: CrmMail, pilot: Pilot[None]) -> None:
+        screen = await opened(app, pilot)
+        offered = [entry.command for entry in screen.keys.entries]
+        assert {"box_edit", "box_new", "box_color", "box_down", "box_pause", "box_test", "box_remove"} <= set(offered)
+        assert [command for line in screen.keys._shown for _t, part, command in line if part == "label"] == offered
+        assert screen.keys.region.bottom <= size[1] - 1
+        await press_by_mouse(screen, pilot, "Pause")
+        await until(pilot, lambda: "Resume" in shown(app))
+        assert config.load(place).mailboxes["work"].paused
+        await press_by_mouse(screen, pilot, "Resume")
+        await until(pilot, lambda: not config.load(place).mailboxes["work"].paused)
+        await press_by_mouse(screen, pilot, "Down")
+        await until(pilot, lambda: [box.id for box in screen.boxes] == ["corp", "work", "home"])
+        await press_by_mouse(screen, pilot, "Colour")
+        await until(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await press_by_mouse(screen, pilot, "Back")
+        await until(pilot, lambda: app.screen is app.main)
+
+    play(office, place, act, size)
