@@ -609,15 +609,15 @@ LIES = {
 def test_a_server_that_lies_is_a_sentence_and_costs_nothing_that_is_here(
     home: Home, lie: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dial", "imap_connection"):
-        monkeypatch.setattr(f"crmmail.remotes.{module}.ANSWER_SECONDS", 1.0)  # some lies end in silence
     ids = home.world.add(3)
     home.settle()
     home.perform(Verb.READ, ids)
     before = home.here()
     heard: list[bytes] = []
     home.world.password = "ascii"  # this server has no other way than LOGIN
-    with liar(LIES[lie], heard) as server:
+    with liar(LIES[lie], heard) as server, monkeypatch.context() as hasty:
+        for module in ("dial", "imap_connection"):
+            hasty.setattr(f"crmmail.remotes.{module}.ANSWER_SECONDS", 0.3)  # some lies end in silence
         home.remote._line._server = Server("imap", "127.0.0.1", server.port, "tls", server.ca_file)
         home.remote._line.drop()
         for _ in range(3):
