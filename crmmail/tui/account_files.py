@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crmmail.crm.rows import Row
     from crmmail.crm.sheet import Shape
     from crmmail.store.importing import Imported
+    from crmmail.tui.app import CrmMail
 
 SAMPLE = 4  # rows shown as they are understood
 OFTEN = 0.2  # seconds between two words about the progress
@@ -141,9 +142,9 @@ class AccountFiles(AccountActs):
     def _look_into(self, path: Path | None) -> None:
         if path is not None:
             self.hint(_("Reading {file}…").format(file=path.name))
-            self._apart(lambda: self._plan(path))
+            self._apart(lambda program: self._plan(program, path))
 
-    def _plan(self, path: Path) -> None:
+    def _plan(self, program: CrmMail, path: Path) -> None:
         """In a thread: a dry run, which tells what would happen and every row that cannot be taken over."""
         from crmmail.crm import files, sheet
         from crmmail.crm.rows import Row
@@ -151,10 +152,10 @@ class AccountFiles(AccountActs):
         shape = None if files.is_vcard(path) else sheet.shape(path)
         found = (row for row in files.read(path) if isinstance(row, Row))
         sample = tuple(itertools.islice(found, SAMPLE))
-        would = self.store.import_rows(files.read(path), path.name, dry_run=True, progress=self._progress())
-        self.program.call_from_thread(self._ask_to_import, Plan(path, shape, sample, would))
+        would = self.store.import_rows(files.read(path), path.name, dry_run=True, progress=self._progress(program))
+        program.call_from_thread(self._ask_to_import, program, Plan(path, shape, sample, would))
 
-    def _progress(self) -> Callable[[int], None]:
+    def _progress(self, program: CrmMail) -> Callable[[int], None]:
         last = 0.0
 
         def say(rows: int) -> None:
@@ -162,34 +163,44 @@ class AccountFiles(AccountActs):
             if time.monotonic() - last > OFTEN:
                 last = time.monotonic()
                 told = _("{count} rows so far…").format(count=words.number(rows))
-                self.program.call_from_thread(self.hint, told)
+                program.call_from_thread(self._tell, program, told, words.QUIET)
 
         return say
 
-    def _ask_to_import(self, plan: Plan) -> None:
+    def _tell(self, program: CrmMail, sentence: str, tone: str, *ids: str) -> None:
+        """On the list of accounts, or where the user went meanwhile."""
+        (self if self._is_open(program) else program.main).say(sentence, tone, *ids)
+
+    def _is_open(self, program: CrmMail) -> bool:
+        return any(screen is self for screen in list[object](program.screen_stack))
+
+    def _ask_to_import(self, program: CrmMail, plan: Plan) -> None:
+        if not self._is_open(program):
+            return  # the list was left: nobody is there to be asked
         self.hint("")
 
         def decided(sure: bool | None) -> None:
             if sure:
-                self._apart(lambda: self._import(plan.path))
+                self._apart(lambda program: self._import(program, plan.path))
 
         self.program.push_screen(ImportPreview(plan), decided)
 
-    def _import(self, path: Path) -> None:
+    def _import(self, program: CrmMail, path: Path) -> None:
         from crmmail.crm import files
 
-        done = self.store.import_rows(files.read(path), path.name, progress=self._progress())
-        self.program.call_from_thread(self._imported, done)
+        done = self.store.import_rows(files.read(path), path.name, progress=self._progress(program))
+        program.call_from_thread(self._imported, program, done)
 
-    def _imported(self, done: Imported) -> None:
-        self.accounts_changed()
+    def _imported(self, program: CrmMail, done: Imported) -> None:
+        program.drain()
+        program.wake()
         if done.act is None:
-            self.hint(_("Nothing in it is new."))
+            self._tell(program, _("Nothing in it is new."), words.QUIET)
             return
         told = summary(done)
         if done.skipped_count:
             told += " · " + _("{count} left out").format(count=words.number(done.skipped_count))
-        self.say(told, words.OK, "undo")
+        self._tell(program, told, words.OK, "undo")
 
     def action_accounts_export(self) -> None:
         """All accounts with their contacts into a file: a table, or cards where it ends in .vcf."""
@@ -208,36 +219,42 @@ class AccountFiles(AccountActs):
             return
         path = Path(values["file"].strip()).expanduser()
         if not path.exists():
-            self._apart(lambda: self._export(path))
+            self._apart(lambda program: self._export(program, path))
             return
         question = Confirm(
             _("Replace {file}?").format(file=path.name), _("There is a file of this name."), _("Replace")
         )
-        self.program.push_screen(question, lambda sure: self._apart(lambda: self._export(path)) if sure else None)
 
-    def _export(self, path: Path) -> None:
+        def decided(sure: bool | None) -> None:
+            if sure:
+                self._apart(lambda program: self._export(program, path))
+
+        self.program.push_screen(question, decided)
+
+    def _export(self, program: CrmMail, path: Path) -> None:
         from crmmail.crm import files
 
         files.write(path, self.store.cards())
         count = self.store.account_count()
         told = ngettext("{count} account written to {file}", "{count} accounts written to {file}", count)
         sentence = told.format(count=words.number(count), file=path)
-        self.program.call_from_thread(self.say, sentence)
+        program.call_from_thread(self._tell, program, sentence, words.OK)
 
-    def _apart(self, work: Callable[[], None]) -> None:
-        """In a thread; what goes wrong becomes a sentence."""
+    def _apart(self, work: Callable[[CrmMail], None]) -> None:
+        """In a thread, which is given the program: a screen that was left no longer knows it. Errors are told."""
+        program = self.program
 
         def careful() -> None:
             try:
-                work()
+                work(program)
             except CrmMailError as error:
-                self.program.call_from_thread(self.fail, error)
+                program.call_from_thread(self._tell, program, str(error), words.BAD)
             except OSError as error:
                 reason = error.strerror or type(error).__name__
                 told = _("That did not work: {reason}").format(reason=reason)
-                self.program.call_from_thread(self.say, told, words.BAD)
+                program.call_from_thread(self._tell, program, told, words.BAD)
 
-        self.program.run_worker(careful, thread=True, exit_on_error=False)
+        program.run_worker(careful, thread=True, exit_on_error=False)
 
 
 def _folder_problem(text: str) -> str:

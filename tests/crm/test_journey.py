@@ -1,32 +1,42 @@
 """The same journey on each CRM, through the interface: connect, mirror, see the customer, correct a link, write.
 
 The mailbox is the sandbox's Gmail, the CRM the sandbox's SharpSpring or a real Tryton, filled with 5,000 accounts and
-20,000 contacts; what was logged is read by another client. `CRMMAIL_JOURNEY_SIZE=500` makes them smaller.
+20,000 contacts; what was logged is read by another client. The CRM that needs no server is filled from a file instead
+and read by another process. `CRMMAIL_JOURNEY_SIZE=500` makes them smaller.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from crmmail import config, crms, mailboxes
 from crmmail.config import profile
 from crmmail.crm import entry
-from crmmail.crm.model import LogStatus, Reason, Visibility
+from crmmail.crm.model import LogStatus, Reason, Unlogged, Visibility
 from crmmail.model import Query, SendState
 from crmmail.sandbox import sharpspring
 from crmmail.store import Store
 from crmmail.sync import Engine, Pace
+from crmmail.tui.account_files import ImportPreview
+from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.app import CrmMail
 from crmmail.tui.compose import ComposeScreen
+from crmmail.tui.composer_dialogs import FilePicker
 from crmmail.tui.connect_crm import ConnectCrmScreen
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.log_screens import LogSettings
@@ -165,13 +175,7 @@ class Journey:
 
     async def look_back(self, pilot: Pilot[Any]) -> None:
         """All of it is in the CRM, on the customer, and on the timeline here."""
-        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
-        await until(
-            pilot,
-            lambda: {self.store.log_states([one])[one].status for one in numbers} == {LogStatus.LOGGED},
-            60,
-        )
-        await until(pilot, lambda: len(self.world.entries_on(self.customer)) == 3, 60)
+        await self.logged(pilot)
         await pilot.press("g", "c")
         await pilot.press(*"cedro", "space", *"alim")
         await until(pilot, lambda: CUSTOMER in shown(pilot))
@@ -182,7 +186,52 @@ class Journey:
         for subject in ("Pedido de junho", "Nota da Cedro", "Proposta"):
             await until(pilot, lambda subject=subject: subject in shown(pilot))
 
+    async def logged(self, pilot: Pilot[Any]) -> None:
+        """Each message went to the CRM, once."""
+        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
+        await until(
+            pilot,
+            lambda: {self.store.log_states([one])[one].status for one in numbers} == {LogStatus.LOGGED},
+            60,
+        )
+        await until(pilot, lambda: len(self.world.entries_on(self.customer)) == 3, 60)
+
     customer = ""
+
+
+class LocalJourney(Journey):
+    """With the CRM that is always there: a file brings the accounts, and nothing leaves the computer."""
+
+    def __init__(self, place: config.Profile, store: Store, mail: GmailWorld, path: Path) -> None:
+        super().__init__(place, store, mail, CrmWorld())
+        self.path = path
+
+    async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+        await pilot.press("g", "c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AccountsScreen))
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(pilot.app.screen, FilePicker))
+        pilot.app.screen.query_one("#typed", Input).value = str(self.path)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ImportPreview), 60)
+        await pilot.press("y")
+
+    async def mirror(self, pilot: Pilot[Any]) -> None:
+        seconds = 240.0
+        await until(pilot, lambda: self.store.account_count() == ACCOUNTS, seconds)
+        await until(pilot, lambda: len(self.store.contacts(self.store.accounts("cedro alim", 0, 1)[0].id)) > 0, seconds)
+        await until(pilot, lambda: not self.store.rematching().total, seconds)
+        await until(pilot, lambda: isinstance(pilot.app.screen, AccountsScreen))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: pilot.app.screen is pilot.app.screen_stack[0])
+
+    async def choose_to_log(self, pilot: Pilot[Any]) -> None:
+        """There is nowhere to log to."""
+
+    async def logged(self, pilot: Pilot[Any]) -> None:
+        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
+        states = self.store.log_states(numbers)
+        assert {(states[one].status, states[one].why) for one in numbers} == {(LogStatus.NOT_LOGGED, Unlogged.NO_CRM)}
 
 
 def shown(pilot: Pilot[Any]) -> str:
@@ -224,6 +273,30 @@ def travel(
     assert told[:2] == ["<pedido@cedro.example>", "<nota@casa-do-rui.example>"]
     assert len(set(told)) == 3
     assert len(world.entries_on("")) == 3, "nothing was logged anywhere else"
+
+
+def export(path: Path) -> None:
+    """A CRM's export as many companies have one: `ACCOUNTS` accounts, `CONTACTS` people, a line for each of them."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("Company Name", "Company Domain Name", "First Name", "Last Name", "Email"))
+        rows.writerow((CUSTOMER, DOMAIN, "Bia", "Souza", PERSON))
+        for number in range(CONTACTS - 1):
+            company = number % (ACCOUNTS - 1)
+            domain = f"empresa{company}.example"
+            rows.writerow((f"Empresa {company}", domain, "Ana", f"Lima {number}", f"ana{number}@{domain}"))
+
+
+def test_the_journey_with_nothing_but_this_computer(place: config.Profile, mail: GmailWorld, tmp_path: Path) -> None:
+    export(tmp_path / "export.csv")
+    with Store.open(place.data_dir) as store:
+        mailboxes.register(store, config.load(place))
+        asyncio.run(LocalJourney(place, store, mail, tmp_path / "export.csv").run((), 0))
+    command = [sys.executable, "-m", "crmmail", "account", CUSTOMER, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert [one["addresses"] for one in told["contacts"]] == [[PERSON]]
+    assert {one["title"] for one in told["timeline"]} == {"Pedido de junho", "Nota da Cedro", "Proposta"}
 
 
 def test_the_journey_with_sharpspring(place: config.Profile, mail: GmailWorld) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from crmmail.crm.model import Account, Contact
+from crmmail.tui import account_files
 from crmmail.tui.account_files import ImportPreview
 from crmmail.tui.account_picker import AccountPicker
 from crmmail.tui.accounts import AccountsScreen
@@ -265,3 +268,28 @@ async def test_what_is_exported_can_be_imported_again_and_changes_nothing(custom
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is screen)
         assert (tmp_path / "contas.csv").stat().st_mode & 0o077 == 0
+
+
+async def test_an_import_goes_on_when_the_list_is_left_and_says_what_it_did(customers, tmp_path, monkeypatch):
+    path = tmp_path / "muitos.csv"
+    path.write_text(HEADER + "".join(f"Nova {n} Ltda;rui@nova{n}.example;Rui;\n" for n in range(60)), encoding="utf-8")
+    monkeypatch.setattr(account_files, "OFTEN", 0.0)
+    left, import_rows = threading.Event(), customers.import_rows
+
+    def waiting(*arguments, progress, dry_run=False):
+        def told(rows):
+            assert dry_run or left.wait(10)
+            progress(rows)
+
+        return import_rows(*arguments, progress=told, dry_run=dry_run)
+
+    monkeypatch.setattr(customers, "import_rows", waiting)
+    app = app_on(customers, download_folder=str(tmp_path))
+    async with app.run_test(size=(110, 34)) as pilot:
+        await opened(pilot)
+        await chosen_file(pilot, path)
+        await pilot.press("y", "escape", "escape")
+        await until(pilot, lambda: app.screen is app.main)
+        left.set()
+        await until(pilot, lambda: "60 new" in app.main.notice.text)
+        assert customers.account_count() == 100
