@@ -63,12 +63,18 @@ class Index:
     def _open(self) -> None:
         try:
             self._connect()
-        except sqlite3.DatabaseError:
-            # Damaged: a cache is made again.
-            self._connection.close()
-            if self._path is not None:
-                self._path.unlink(missing_ok=True)
-            self._connect()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise explain(error) from None  # held by another for a moment, or a full disk: nothing to throw away
+            self._anew()
+
+    def _anew(self) -> None:
+        """A damaged note is a cache: it is made again."""
+        self._connection.close()
+        if self._path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self._connect()
 
     def _connect(self) -> None:
         place = str(self._path) if self._path else ":memory:"
@@ -92,11 +98,7 @@ class Index:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise explain(error) from None
-            self._connection.close()
-            if self._path is not None:
-                for suffix in ("", "-wal", "-shm"):
-                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self._connect()
+            self._anew()
             raise CursorExpired(_("The note of where we stopped reading is damaged."), reason="index") from None
 
     def begin(self) -> None:
