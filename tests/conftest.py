@@ -15,6 +15,8 @@ from crmmail import i18n
 
 SHARED = Path(os.environ.get("CRMMAIL_SHARED", Path(__file__).parents[2] / "shared"))
 _LOCAL = ("127.0.0.1", "::1", "localhost")
+# Hundreds of tests start the program: as installed, from its bytecode, not compiled anew each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)

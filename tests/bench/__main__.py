@@ -32,6 +32,7 @@ COMMAND = str(Path(sys.executable).with_name("crmmail"))
 
 def main() -> int:
     options = _options()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program starts from its bytecode
     options.work.mkdir(parents=True, exist_ok=True)
     sizes = [int(size) for size in options.sizes.split(",")]
     own = {count: interface.measure(options.work, count, options.rounds) for count in sizes}

@@ -131,6 +131,8 @@ class Session:
             "COLUMNS": str(cols),
             **(env or {}),
         }
+        # An installed program starts from its bytecode; where this is set, ours would be compiled anew at each start.
+        full.pop("PYTHONDONTWRITEBYTECODE", None)
         for k in ("LINES", "COLUMNS"):
             if env is None or k not in env:
                 full.pop(k)
