@@ -92,7 +92,7 @@ def entry(
         key=headers.message_id,
         account=account,
         contacts=tuple(contacts),
-        sent=own.is_me(headers.sender.email.lower()),
+        sent=match.read(headers, body.flags, own).sent,
         when_ms=when_ms,
         sender=headers.sender.email,
         recipients=tuple(dict.fromkeys(one.email for one in (*headers.to, *headers.cc) if one.email)),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from crmmail.crm import domains
-from crmmail.crm.model import Bound, Ignored, Reason, Scope
+from crmmail.crm.model import Bound, Ignored, Owes, Reason, Scope
 from crmmail.model import Address, Headers
 
 CROWD = 50  # people on a message: beyond that only its sender says whose it is
@@ -51,7 +51,8 @@ class Own:
 class People:
     """Who takes part in a message apart from us.
 
-    `first`: its sender, or whom we sent it to; `others`: the rest. `why` settles it whatever the people say;
+    `sent`: by our side, the user or a colleague; the one answer to which side a message is of.
+    `first`: its sender, or whom our side sent it to; `others`: the rest. `why` settles it whatever the people say;
     `machine` only when nobody is known (a list, a no-reply address).
     """
 
@@ -146,17 +147,19 @@ def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
     sender = headers.sender.email.lower()
     if not sender or _SPACE.search(sender) or FORGED.intersection(flags):
         return People(why=Ignored.INVALID_SENDER)
-    sent = own.is_me(sender)
+    me = own.is_me(sender)
     told = _written(headers.to) + _written(headers.cc)
     ours = own.is_ours(sender)
     machine = machine_behind(headers)
-    if not sent and (ours or machine):  # a form on our site, a ticket system: the customer is whom one answers
-        told = _written(headers.reply_to) + told
-    people = [email for email in dict.fromkeys(told) if not own.is_ours(email)]
-    if sent or ours:
+    speaking: list[str] = []  # a form on our site, a ticket system: the customer is whom one answers
+    if not me and (ours or machine):
+        speaking = [email for email in _written(headers.reply_to) if not own.is_ours(email)]
+    people = [email for email in dict.fromkeys(speaking + told) if not own.is_ours(email)]
+    if ours:
         if not people:
             alone = all(own.is_me(email) for email in (sender, *told))
-            return People(sent, why=Ignored.NO_COUNTERPART if alone else Ignored.INTERNAL)
+            return People(me, why=Ignored.NO_COUNTERPART if alone else Ignored.INTERNAL)
+        sent = me or not speaking
         if len(people) > CROWD:
             return People(sent, why=Ignored.CROWD)
         return People(sent, first=tuple(people), machine=machine)
@@ -167,6 +170,17 @@ def read(headers: Headers, flags: Iterable[str], own: Own) -> People:
 def _written(people: Sequence[Address]) -> list[str]:
     """Their addresses; one with white space in it, which no server delivers to, is nobody's."""
     return [email for email in (person.email.lower() for person in people) if email and not _SPACE.search(email)]
+
+
+def owes(people: People) -> Owes | None:
+    """Who owes an answer after a message; None for one that is no word between us and them, so that the one before
+    it still counts: mail among ourselves, and what a machine of ours writes by itself.
+    """
+    if people.why is not None or (people.sent and people.machine is Ignored.NO_REPLY):
+        return None
+    if people.sent:
+        return Owes.THEY
+    return Owes.WE if people.machine is None else Owes.NOBODY
 
 
 def machine_behind(headers: Headers) -> Ignored | None:

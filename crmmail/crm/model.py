@@ -237,12 +237,12 @@ class Briefing:
     contacts: tuple[Contact, ...] = ()  # those of the account who take part in this conversation
     strangers: tuple[Address, ...] = ()  # who takes part and is nobody's contact
     received: Row | None = None  # the last message from the account
-    sent: Row | None = None  # the last one to it
+    sent: Row | None = None  # the last one to it, by whomever of our side
     owes: Owes = Owes.NOBODY
     since_ms: int = 0  # since when
     drafts: tuple[Draft, ...] = ()
     files: tuple[FileSeen, ...] = ()  # the last ones, both ways, newest first
-    identities: tuple[str, ...] = ()  # addresses of ours used with this account, the latest first
+    identities: tuple[str, ...] = ()  # the user's own addresses used with this account, the latest first
     total: int = 0
     unread: int = 0
     waiting: int = 0
@@ -362,7 +362,7 @@ class LogEntry:
     key: str
     account: str  # remote id
     contacts: tuple[str, ...]  # remote ids
-    sent: bool  # by us
+    sent: bool  # by our side
     when_ms: int
     sender: str
     recipients: tuple[str, ...]

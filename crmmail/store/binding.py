@@ -17,7 +17,7 @@ from typing import Any
 
 from crmmail.crm import match
 from crmmail.crm.match import Choice, Decision, People, Talk
-from crmmail.crm.model import Bound, Ignored, Reason
+from crmmail.crm.model import Bound, Ignored, Owes, Reason
 from crmmail.model import Change, Headers, Role, State
 from crmmail.store import choices, codec, logbook, records, ties
 from crmmail.store.projection import ALL, Projection, places
@@ -257,6 +257,7 @@ class Binding:
                 and one.visible
                 and DRAFTS not in one.state.folders
                 and one.id > getattr(last.get(one.thread), "id", -1)
+                and match.owes(ties.text_people(one.people)) is not None
             ):
                 last[one.thread] = one
         for group in by_twin.values():
@@ -323,10 +324,8 @@ def _wanted(one: _Member, last: _Member | None) -> list[str]:
         return []
     accounts = [found.account for found in one.decision.matches]
     found = [f"{ACCOUNT}{account}" for account in accounts]
-    if last is one:
-        people = ties.text_people(one.people)
-        if not people.sent and people.machine is None:
-            found += [WAITING.rstrip(":"), *(f"{WAITING}{account}" for account in accounts)]
+    if last is one and match.owes(ties.text_people(one.people)) is Owes.WE:
+        found += [WAITING.rstrip(":"), *(f"{WAITING}{account}" for account in accounts)]
     return found
 
 

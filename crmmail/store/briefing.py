@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from crmmail.crm import match
 from crmmail.crm.model import Account, Contact, Figures, FileSeen, Owes, TimelineEntry, Week
 from crmmail.model import ID_SEQUENCE_BITS, Address, Draft, Row
-from crmmail.store import codec, directory, drafts, ties, window
+from crmmail.store import choices, codec, directory, drafts, ties, window
 
 LOOKED_AT = 200  # messages of an account
 TALK = 50  # messages of a conversation
@@ -39,7 +40,7 @@ class Mail:
     id: int
     thread: int
     sent: bool
-    machine: bool
+    word: bool  # from one side to the other, by a person
     received_ms: int
     sender: str
     has_attachments: bool
@@ -51,8 +52,8 @@ def mail_of(connection: sqlite3.Connection, account: str, limit: int, since_ms: 
     found = []
     for number, thread, text, received_ms, sender, attachments in rows:
         people = ties.text_people(text)
-        machine = people.machine is not None
-        found.append(Mail(number, thread, people.sent, machine, received_ms, sender, bool(attachments)))
+        word = match.owes(people) in (Owes.WE, Owes.THEY)
+        found.append(Mail(number, thread, people.sent, word, received_ms, sender, bool(attachments)))
     return found
 
 
@@ -75,8 +76,9 @@ def exchange(connection: sqlite3.Connection, account: str) -> Exchange:
     received = next((one.id for one in mail if not one.sent), 0)
     sent = next((one.id for one in mail if one.sent), 0)
     rows = {row.id: row for row in window.of_ids(connection, [number for number in (received, sent) if number])}
-    ours = tuple(dict.fromkeys(one.sender.lower() for one in mail if one.sent))
-    return Exchange(rows.get(received), rows.get(sent), ours, _files(connection, mail))
+    own = choices.own(connection, choices.setting(connection))
+    mine = dict.fromkeys(one.sender.lower() for one in mail if one.sent and own.is_me(one.sender.lower()))
+    return Exchange(rows.get(received), rows.get(sent), tuple(mine), _files(connection, mail))
 
 
 def _files(connection: sqlite3.Connection, mail: Sequence[Mail]) -> tuple[FileSeen, ...]:
@@ -107,12 +109,9 @@ def talk(connection: sqlite3.Connection, message: int) -> tuple[list[str], Owes,
         people = ties.text_people(text)
         addresses.update(dict.fromkeys((*people.first, *people.others)))
         aside = {"drafts", "trash", "spam"}.intersection(json.loads(folders or "[]"))
-        if not since_ms and not aside and people.why is None:
-            since_ms = received_ms
-            if people.sent:
-                owes = Owes.THEY
-            elif people.machine is None:
-                owes = Owes.WE
+        owed = match.owes(people)
+        if not since_ms and not aside and owed is not None:
+            owes, since_ms = owed, received_ms
     return list(addresses), owes, since_ms
 
 
@@ -183,7 +182,7 @@ def _answers(mail: Sequence[Mail]) -> tuple[list[int], list[int]]:
     ours: list[int] = []
     theirs: list[int] = []
     for one in reversed(mail):
-        if one.machine:
+        if not one.word:
             continue
         before = asked.get(one.thread)
         if before is None or before.sent != one.sent:

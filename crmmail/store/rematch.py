@@ -13,12 +13,14 @@ import secrets
 import sqlite3
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from crmmail.model import Change
-from crmmail.store import binding, ties
+from crmmail.store import binding, choices, ties
 
+T = TypeVar("T")
 EVERYTHING, OURSELVES = "*", "*own"
 MANY = 1_000  # addresses and domains: beyond that it is cheaper to look at all mail once
 STEP = 120  # messages: how many the first step takes; `Pace` finds what fits
@@ -54,6 +56,16 @@ def ask(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     if under_way + len(rows) > MANY:
         connection.execute("DELETE FROM rematch WHERE key NOT LIKE '*%'")
         ask(connection, [EVERYTHING])
+
+
+def minding_ourselves(connection: sqlite3.Connection, work: Callable[[], T]) -> tuple[T, bool]:
+    """Do `work`, and have all mail looked at again when it changed who we are: its answer, and whether it did."""
+    before = choices.own(connection, choices.setting(connection))
+    answer = work()
+    changed = choices.own(connection, choices.setting(connection)) != before
+    if changed:
+        ask(connection, [OURSELVES])
+    return answer, changed
 
 
 def _count(connection: sqlite3.Connection, key: str) -> int:

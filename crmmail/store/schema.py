@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 4
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -207,6 +207,14 @@ def _look_from_the_newest(database: Any) -> None:
     database.conn.execute("UPDATE rematch SET asked = key, message = -1, done = 0")
 
 
+def _read_sides_again(database: Any) -> None:
+    """What a colleague wrote to a customer was noted as the customer's: who takes part is read anew, bit by bit."""
+    database.conn.execute(
+        "INSERT OR REPLACE INTO rematch(key, asked, message, done, total, edit) "
+        "SELECT '*own', 'sides', -1, 0, count(*), 0 FROM message HAVING count(*) > 0"
+    )
+
+
 # Version it starts from → the step that leads to the next one.
 DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt}
 CACHE_STEPS: Mapping[int, Step] = {
@@ -215,6 +223,7 @@ CACHE_STEPS: Mapping[int, Step] = {
     3: _add_directory,
     4: _add_pairs,
     5: _look_from_the_newest,
+    6: _read_sides_again,
 }
 
 CACHE = """

@@ -37,7 +37,6 @@ from crmmail.ops import Verb
 from crmmail.store import (
     acts,
     binding,
-    choices,
     codec,
     completion,
     drafts,
@@ -257,7 +256,7 @@ class Store(WrittenFor):
         """Add a mailbox, or take over its new description."""
         with self._writing():
             self._registered[mailbox.id] = mailbox
-            self._commit(lambda connection: _as_ourselves(connection, lambda: mailboxes.register(connection, mailbox)))
+            self._as_ourselves(lambda connection: mailboxes.register(connection, mailbox))
             self._gather(Change(mailboxes=frozenset({mailbox.id})))
 
     def unregister(self, mailbox: str) -> None:
@@ -265,7 +264,7 @@ class Store(WrittenFor):
         with self._writing():
             self._registered.pop(mailbox, None)
             self._statuses.pop(mailbox, None)
-            self._gather(self._commit(lambda connection: mailboxes.unregister(connection, mailbox)))
+            self._gather(self._as_ourselves(lambda connection: mailboxes.unregister(connection, mailbox)))
             self._commit(lambda connection: completion.recount(connection, self._now_ms()))
 
     def mailboxes(self) -> list[Mailbox]:
@@ -488,14 +487,6 @@ class Store(WrittenFor):
         with self._writing():
             if self._commit(lambda connection: outbox.release(connection, mailbox)):
                 self._gather(Change(outbox=True))
-
-
-def _as_ourselves(connection: sqlite3.Connection, work: Callable[[], None]) -> None:
-    """Do `work`, and look at all mail again when it changed who we are."""
-    before = choices.own(connection, choices.setting(connection))
-    work()
-    if choices.own(connection, choices.setting(connection)) != before:
-        rematch.ask(connection, [rematch.OURSELVES])
 
 
 def _last_of_each(upserts: Sequence[Incoming]) -> list[Incoming]:

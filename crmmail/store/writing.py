@@ -13,7 +13,7 @@ from crmmail.errors import StoreError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, Row, SendState
-from crmmail.store import blobs, choices, completion, drafts, identities, outgoing, rematch, remote_drafts, window
+from crmmail.store import blobs, completion, drafts, identities, outgoing, rematch, remote_drafts, window
 from crmmail.store.connections import Connections
 from crmmail.store.drafts import Kept
 from crmmail.store.outgoing import Entry
@@ -42,6 +42,14 @@ class Writing(abc.ABC):
 
     @abc.abstractmethod
     def _gather(self, change: Change) -> None: ...
+
+    def _as_ourselves(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A transaction; when it changed who we are, all mail is looked at again in the background."""
+        answer, changed = self._commit(
+            lambda connection: rematch.minding_ourselves(connection, lambda: work(connection))
+        )
+        self._gather(Change(crm=changed))
+        return answer
 
     # drafts
 
@@ -301,14 +309,14 @@ class Writing(abc.ABC):
         """What the user set for a mailbox: name and signature of its own address first, then further addresses."""
         kept = list(own)
         with self._writing():
-            if self._commit(lambda connection: identities.keep_own(connection, mailbox, kept)):
+            if self._as_ourselves(lambda connection: identities.keep_own(connection, mailbox, kept)):
                 self._gather(Change(mailboxes=frozenset({mailbox})))
 
     def set_identities(self, mailbox: str, told: Iterable[Identity]) -> None:
         """Take over a mailbox's identities."""
         kept = list(told)
         with self._writing():
-            self._commit(lambda connection: _keep_identities(connection, mailbox, kept))
+            self._as_ourselves(lambda connection: identities.keep(connection, mailbox, kept))
             self._gather(Change(mailboxes=frozenset({mailbox})))
 
 
@@ -332,11 +340,3 @@ def _mime_row(connection: sqlite3.Connection, number: int) -> tuple[str, tuple[i
 def _drafts_changed(mailbox: str) -> Change:
     """The Drafts list of a mailbox (and of all of them) differs."""
     return Change(folders=frozenset({(mailbox, Role.DRAFTS.value), ("", Role.DRAFTS.value)}))
-
-
-def _keep_identities(connection: sqlite3.Connection, mailbox: str, told: list[Identity]) -> None:
-    """Take over identities; all mail is looked at again when that makes an address ours, or no longer."""
-    before = choices.own(connection, choices.setting(connection))
-    identities.keep(connection, mailbox, told)
-    if choices.own(connection, choices.setting(connection)) != before:
-        rematch.ask(connection, [rematch.OURSELVES])

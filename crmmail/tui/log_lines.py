@@ -18,7 +18,7 @@ def payload(entry: LogEntry, crm: str, account: str) -> str:
         (_("CRM"), account_words.crm_name(crm)),
         (_("Account"), f"{account} ({entry.account})"),
         (_("Contacts"), ", ".join(entry.contacts) or "–"),
-        (_("Direction"), _("sent by you") if entry.sent else _("received")),
+        (_("Direction"), _("sent by your team") if entry.sent else _("received")),
         (_("Date"), when),
         (_("From"), entry.sender),
         (_("To"), ", ".join(entry.recipients) or "–"),
