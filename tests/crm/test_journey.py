@@ -1,13 +1,15 @@
 """The same journey on each CRM, through the interface: connect, mirror, see the customer, correct a link, write.
 
 The mailbox is the sandbox's Gmail, the CRM the sandbox's SharpSpring or a real Tryton, filled with 5,000 accounts and
-20,000 contacts; what was logged is read by another client. The CRM that needs no server is filled from a file instead
-and read by another process. `CRMMAIL_JOURNEY_SIZE=500` makes them smaller.
+20,000 contacts; what was logged is read by another client. A CRM with a dropbox address alone, and the one that needs
+no server, have their accounts from a file; the first is read in the mailbox behind its address, the other by another
+process. `CRMMAIL_JOURNEY_SIZE=500` makes them smaller.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import json
 import os
@@ -16,10 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email import policy
 from email.message import EmailMessage
+from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -29,7 +34,7 @@ from crmmail.config import profile
 from crmmail.crm import entry
 from crmmail.crm.model import LogStatus, Reason, Unlogged, Visibility
 from crmmail.model import Query, SendState
-from crmmail.sandbox import sharpspring
+from crmmail.sandbox import User, sharpspring
 from crmmail.store import Store
 from crmmail.sync import Engine, Pace
 from crmmail.tui.account_files import ImportPreview
@@ -50,6 +55,7 @@ ACCOUNTS = int(os.environ.get("CRMMAIL_JOURNEY_SIZE", "5000"))
 CONTACTS = 4 * ACCOUNTS
 ME = "me@example.com"
 CUSTOMER, DOMAIN, PERSON = "Cedro Alimentos", "cedroalimentos.example", "bia.souza@cedroalimentos.example"
+DROPBOX = "4711@bcc.crm.example"
 STRANGER = "Rui Costa <rui@casa-do-rui.example>"
 
 
@@ -199,14 +205,14 @@ class Journey:
     customer = ""
 
 
-class LocalJourney(Journey):
-    """With the CRM that is always there: a file brings the accounts, and nothing leaves the computer."""
+class FromFile(Journey):
+    """With accounts that no CRM tells: a file brings them."""
 
     def __init__(self, place: config.Profile, store: Store, mail: GmailWorld, path: Path) -> None:
         super().__init__(place, store, mail, CrmWorld())
         self.path = path
 
-    async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+    async def take_in(self, pilot: Pilot[Any]) -> None:
         await pilot.press("g", "c")
         await until(pilot, lambda: isinstance(pilot.app.screen, AccountsScreen))
         await pilot.press("f7")
@@ -225,6 +231,13 @@ class LocalJourney(Journey):
         await pilot.press("escape", "escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.screen_stack[0])
 
+
+class LocalJourney(FromFile):
+    """With the CRM that is always there: nothing leaves the computer."""
+
+    async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+        await self.take_in(pilot)
+
     async def choose_to_log(self, pilot: Pilot[Any]) -> None:
         """There is nowhere to log to."""
 
@@ -232,6 +245,25 @@ class LocalJourney(Journey):
         numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
         states = self.store.log_states(numbers)
         assert {(states[one].status, states[one].why) for one in numbers} == {(LogStatus.NOT_LOGGED, Unlogged.NO_CRM)}
+
+
+class DropboxJourney(FromFile):
+    """With a CRM that is an address and nothing else: it can only be sent a copy."""
+
+    async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+        await super().connect(pilot, answers, kind)
+        await self.take_in(pilot)
+
+    async def logged(self, pilot: Pilot[Any]) -> None:
+        """What we sent went there; what we received says why it did not."""
+        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
+        await until(pilot, lambda: self.sent_states() == [(LogStatus.LOGGED, DROPBOX)], 60)
+        states = self.store.log_states(numbers)
+        assert {(states[one].status, states[one].why) for one in numbers} == {(LogStatus.NOT_LOGGED, Unlogged.RECEIVED)}
+
+    def sent_states(self) -> list[tuple[LogStatus, str]]:
+        states = self.store.log_states(self.store.ids(Query("work", "sent"))).values()
+        return [(one.status, one.remote_id) for one in states]
 
 
 def shown(pilot: Pilot[Any]) -> str:
@@ -297,6 +329,35 @@ def test_the_journey_with_nothing_but_this_computer(place: config.Profile, mail:
     told = json.loads(done.stdout)
     assert [one["addresses"] for one in told["contacts"]] == [[PERSON]]
     assert {one["title"] for one in told["timeline"]} == {"Pedido de junho", "Nota da Cedro", "Proposta"}
+
+
+def test_the_journey_with_a_dropbox_address(place: config.Profile, mail: GmailWorld, tmp_path: Path) -> None:
+    export(tmp_path / "export.csv")
+    for address in (DROPBOX, PERSON):
+        mail.box.add_user(User(address, "gmail"))
+    with Store.open(place.data_dir) as store:
+        mailboxes.register(store, config.load(place))
+        asyncio.run(DropboxJourney(place, store, mail, tmp_path / "export.csv").run((DROPBOX,), 2))
+    (copy,) = letters_of(mail, DROPBOX)
+    (received,) = letters_of(mail, PERSON)
+    assert [copy[name].addresses[0].addr_spec for name in ("From", "To")] == [ME, PERSON]
+    assert (copy["Subject"], len(copy["To"].addresses)) == ("Proposta", 1)
+    assert copy["Message-ID"] == received["Message-ID"]
+    assert copy.get_content().strip() == "Segue."
+    for one in (copy, received):
+        assert one["Bcc"] is None
+        assert DROPBOX not in one.as_string(), "the address is on the envelope alone"
+
+
+def letters_of(mail: GmailWorld, address: str) -> list[EmailMessage]:
+    """All that somebody's mailbox holds, read over the wire by a program that is not ours."""
+    token = mail.box.grants.issue(address, mail.scopes)
+    told = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{mail.box.http_url}/gmail/v1/users/me", headers=told, trust_env=False) as client:
+        keys = [one["id"] for one in client.get("/messages").json().get("messages", [])]
+        raws = [client.get(f"/messages/{key}", params={"format": "raw"}).json()["raw"] for key in keys]
+    parser = BytesParser(EmailMessage, policy=policy.default)
+    return [parser.parsebytes(base64.urlsafe_b64decode(raw + "==")) for raw in raws]
 
 
 def test_the_journey_with_sharpspring(place: config.Profile, mail: GmailWorld) -> None:
