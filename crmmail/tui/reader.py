@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -16,7 +17,7 @@ from crmmail.i18n import _
 from crmmail.model import Message
 from crmmail.tui import format, text_lines
 from crmmail.tui.panels import Painted
-from crmmail.tui.scroll import PaintedScroll
+from crmmail.tui.scroll import BarredScroll
 from crmmail.tui.text_lines import Shape, TextLine
 
 PARTS = (
@@ -34,6 +35,7 @@ PARTS = (
     "bad",
     "quiet",
     "attachment",
+    "thumb",
 )
 TEXT_WIDTH = 100  # longer lines are hard to read
 
@@ -44,7 +46,7 @@ def _marked(strip: Strip, start: int, end: int) -> Strip:
     return Strip.join([before, inside.apply_style(Style(reverse=True)), after])
 
 
-class Reader(PaintedScroll, can_focus=False):
+class Reader(BarredScroll, can_focus=False):
     """One message, or nothing."""
 
     INK = "read"
@@ -135,16 +137,20 @@ class Reader(PaintedScroll, can_focus=False):
         if self._text_width != self.shape.width:
             self.lay_out()
 
-    def render_line(self, y: int) -> Strip:
-        """One line of text, a cell of margin at the left."""
-        index = self.scroll_offset.y + y
-        width = self.size.width
-        # Shown for the first time it is painted before it hears of its size: wrap now, not a frame later.
-        if y == 0 and self.message is not None and self._text_width != self.shape.width:
+    def paint_lines(self, crop: Region) -> list[Strip]:
+        """Wrapped for the width there is: shown for the first time it is painted before it hears of its size."""
+        if self.message is not None and self._text_width != self.shape.width:
             self._wrap()
+        return super().paint_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of text, a cell of margin at the left, the scrollbar at the right."""
+        index = self.scroll_offset.y + y
+        width = self.size.width - 1
+        thumb = y in self.thumb(self.scroll_offset.y, self.size.height)
         base = self.ink()
         if index >= len(self._lines):
-            return self._nothing(y, width) if self.message is None else Strip.blank(width, base)
+            return self._nothing(y, width + 1) if self.message is None else Strip.blank(width + 1, base)
         segments = [Segment(text, self.ink(part)) for text, part in self._lines[index].spans]
         strip = Strip([Segment(" ", base), *segments]).adjust_cell_length(width, base)
         selection = self.text_selection
@@ -152,7 +158,8 @@ class Reader(PaintedScroll, can_focus=False):
         if span is not None:
             start, end = (format.width(self._plain(index)[:at]) if at > 0 else at for at in span)
             strip = _marked(strip, start, width if end < 0 else end)
-        return strip.apply_offsets(0, index)
+        # The bar is no text: it has no place in a selection.
+        return Strip([*strip.apply_offsets(0, index), self.bar(thumb)], width + 1)
 
     def _plain(self, index: int) -> str:
         return " " + "".join(text for text, _part in self._lines[index].spans)
@@ -174,5 +181,5 @@ class Reader(PaintedScroll, can_focus=False):
     def on_click(self, event: events.Click) -> None:
         """Folds, attachments and links lead to their command."""
         index = self.scroll_offset.y + event.y
-        if 0 <= index < len(self._lines) and self._lines[index].command:
+        if not self.is_bar(event.x) and 0 <= index < len(self._lines) and self._lines[index].command:
             self.post_message(Painted.Pressed(self._lines[index].command))

@@ -110,7 +110,8 @@ class Reading(MailScreen):
         if wish == "never" or self.program.readonly or shown is None or not shown.state.unread:
             return
         if wish == "at_once":
-            self._now_read(message)
+            # Not before it is on the screen: the note costs a third of a frame. Whatever is shown by then was opened.
+            self.call_after_refresh(self.guarded, lambda: self._read_quietly(message))
         else:
             self._read_timer = self.set_timer(float(wish), lambda: self._now_read(message))
 

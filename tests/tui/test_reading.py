@@ -58,6 +58,34 @@ async def test_when_a_message_counts_as_read_is_a_setting(letters, wish, unread)
         assert letters.states([first])[first][1].unread is unread
 
 
+async def test_all_that_was_opened_is_read_however_fast_the_next_follows(store):
+    connect(store, "gmail")
+    fill(store, "gmail", [incoming(n, content=raw(n, text=f"text {n}"), unread=True) for n in range(1, 4)])
+    app, (first, second, third) = app_on(store), inbox(store)
+    async with app.run_test(size=(90, 30)) as pilot:
+        app.main.open_message(first)
+        app.main.open_message(second)
+        await pilot.pause()
+        states = store.states([first, second, third])
+        assert [states[one][1].unread for one in (first, second, third)] == [False, False, True]
+
+
+async def test_the_thumb_beside_a_long_text_can_be_dragged(letters):
+    app = app_on(letters)
+    async with app.run_test(size=(90, 30)) as pilot:
+        await pilot.press("j", "j", "j", "enter")
+        reader = app.main.reader
+        assert "line 0 of" in shown(app)
+        right = reader.size.width - 1
+        await pilot.mouse_down(reader, offset=(right, reader.size.height - 1))
+        assert reader.scroll_offset.y == reader.max_scroll_y > 1000
+        await pilot.hover(reader, offset=(right - 5, reader.size.height // 2))
+        assert 0.4 < reader.scroll_offset.y / reader.max_scroll_y < 0.6
+        await pilot.mouse_up(reader, offset=(right, 0))
+        await pilot.hover(reader, offset=(right, 0))
+        assert reader.scroll_offset.y > 1000
+
+
 async def test_quoted_text_is_folded_until_asked_for(letters):
     app = app_on(letters)
     async with app.run_test(size=(90, 30)) as pilot:
