@@ -71,14 +71,16 @@ class Customers(Writing):
         that cannot tell a company (free mail, a public suffix).
         """
         kept = checked_account(account)
-        self._records_deed(records.SAVE_ACCOUNT, 1, kept.name, {(records.ACCOUNT, kept.id): cards.account_text(kept)})
+        kind = records.SAVE_ACCOUNT if account.id else records.CREATE_ACCOUNT
+        self._records_deed(kind, 1, kept.name, {(records.ACCOUNT, kept.id): cards.account_text(kept)})
         return kept
 
     def save_contact(self, contact: Contact) -> Contact:
         """Create (`id` '') or change a contact; the contact as it is kept. Raises SettingsError for a bad address."""
         kept = checked_contact(contact)
         title = kept.name or kept.addresses[0]
-        self._records_deed(records.SAVE_CONTACT, 1, title, {(records.CONTACT, kept.id): cards.contact_text(kept)})
+        kind = records.SAVE_CONTACT if contact.id else records.CREATE_CONTACT
+        self._records_deed(kind, 1, title, {(records.CONTACT, kept.id): cards.contact_text(kept)})
         return kept
 
     def remove_account(self, uid: str) -> Act | None:

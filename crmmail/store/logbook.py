@@ -229,6 +229,18 @@ def _op(row: Sequence[Any]) -> Op:
     return Op(number, crm, key, state, plain["account"], subject, twin, attempts, not_before, remote, error)
 
 
+def message_of(connection: sqlite3.Connection, number: int) -> int:
+    """A message that op `number` tells of, one that can be shown; 0 for none."""
+    for op in ops(connection, "id = ?", (number,)):
+        row = connection.execute(
+            "SELECT m.id FROM bond b CROSS JOIN message m ON m.id = b.message "
+            "WHERE b.twin = ? AND m.shown IS NOT NULL ORDER BY m.id LIMIT 1",
+            (op.twin,),
+        ).fetchone()
+        return int(row[0]) if row and op.key.startswith(LOG) else 0
+    return 0
+
+
 def seal(crm: str, key: str, text: str) -> bytes:
     """The hash of what an op means."""
     return codec.row_hash(crm, key, text)

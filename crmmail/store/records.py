@@ -26,12 +26,13 @@ CRM = "crm"  # how far a CRM was heard
 CONNECTED = "connected"  # a CRM, and what it can do
 TOLD = "told"  # an account or contact as its CRM told it last
 
+CREATE_ACCOUNT, CREATE_CONTACT = "create_account", "create_contact"
 SAVE_ACCOUNT, SAVE_CONTACT = "save_account", "save_contact"
 REMOVE_ACCOUNT, REMOVE_CONTACT, MERGE_ACCOUNTS, IMPORT = "remove_account", "remove_contact", "merge_accounts", "import"
 LINK, UNLINK, NEVER_AGAIN, HIDE, SET = "link", "unlink", "never", "private", "crm_setting"
 KINDS = frozenset(
     {SAVE_ACCOUNT, SAVE_CONTACT, REMOVE_ACCOUNT, REMOVE_CONTACT, MERGE_ACCOUNTS, IMPORT, LINK, UNLINK, NEVER_AGAIN}
-    | {HIDE, SET}
+    | {HIDE, SET, CREATE_ACCOUNT, CREATE_CONTACT}
 )
 """Act kinds of ours: undo and redo turn them in `turn`."""
 

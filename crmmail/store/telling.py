@@ -100,6 +100,10 @@ class Telling(Beside):
         found = self._read(lambda connection: logbook.ops(connection, "state != 'cancelled'", ()))
         return sorted(found, key=lambda op: (op.state == logbook.LOGGED, -op.id))[:limit]
 
+    def message_of_log(self, op: int) -> int:
+        """The message, or a copy of it, that an op tells of; 0 where it is none, or no longer here."""
+        return self._read(lambda connection: logbook.message_of(connection, op))
+
     # asking for it
 
     def log_step(self) -> bool:

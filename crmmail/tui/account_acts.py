@@ -190,7 +190,8 @@ class AccountActs(Keyboard):
     def _save_contact(self, contact: Contact) -> None:
         saved = self.store.save_contact(contact)
         self.accounts_changed()
-        self.say(_("{name} is saved").format(name=_contact_words(saved)), words.OK, "undo")
+        told = _("{name} is changed") if contact.id else _("{name} is a contact now")
+        self.say(told.format(name=_contact_words(saved)), words.OK, "undo")
 
     def _remove_contact(self, contact: Contact) -> None:
         if self.may_write():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from crmmail.i18n import N_
 from crmmail.tui.command import ACT, CUSTOMER, GO, PROGRAM, SELECT, Command, always
-from crmmail.tui.context import ACCOUNTS, LIST, MAIL, PANEL, Context
+from crmmail.tui.context import ACCOUNTS, LIST, LOGGING, MAIL, PANEL, Context
 
 CLASSIFY = "classify"  # the queue, as a folder's key
 EVERYWHERE = "all"  # of no one mailbox: where an account's own view looks, trash and spam included
@@ -219,4 +219,40 @@ ACCOUNT_LIST: tuple[Command, ...] = (
     _there("accounts_import", ("I", "f7"), N_("Import accounts and contacts"), N_("Import"), footer=26),
     _there("accounts_export", ("X", "f12"), N_("Export accounts and contacts"), N_("Export"), footer=28),
     Command("accounts_close", ("escape", "q", "left"), N_("Back"), PROGRAM, short=N_("Back"), panes=_THERE, footer=5),
+)
+
+
+def _log(
+    id: str, keys: tuple[str, ...], label: str, short: str, needs: Callable[[Context], bool], footer: int
+) -> Command:
+    return Command(id, keys, label, CUSTOMER, "", short, frozenset({LOGGING}), needs, footer=footer)
+
+
+LOG_QUEUE: tuple[Command, ...] = (
+    _log(
+        "log_open",
+        ("enter", "o", "right"),
+        N_("Open the message, or the account"),
+        N_("Open"),
+        lambda context: context.logging != "",
+        10,
+    ),
+    _log(
+        "log_decide",
+        ("l",),
+        N_("See what is told, and decide"),
+        N_("Decide"),
+        lambda context: context.logs_mail and context.logging == "ask",
+        12,
+    ),
+    _log("log_again", ("r",), N_("Try again"), "", lambda context: context.logging == "failed", 14),
+    _log(
+        "log_give_up",
+        ("d", "#", "delete"),
+        N_("Give it up"),
+        "",
+        lambda context: context.logging in ("queued", "failed", "ask"),
+        16,
+    ),
+    Command("log_close", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({LOGGING}), footer=5),
 )

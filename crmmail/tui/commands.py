@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from crmmail.i18n import N_
 from crmmail.ops import Verb
-from crmmail.tui.account_commands import ACCOUNT_LIST, CLASSIFYING, CUSTOMERS
+from crmmail.tui.account_commands import ACCOUNT_LIST, CLASSIFYING, CUSTOMERS, LOG_QUEUE
 from crmmail.tui.command import ACT, FIND, GO, GROUPS, MOVE, PROGRAM, READ, SELECT, Command, always, possible
 from crmmail.tui.context import (
     ACCOUNTS,
@@ -348,6 +348,7 @@ COMMANDS: tuple[Command, ...] = (
     *SENDING,
     *BOXES,
     *ACCOUNT_LIST,
+    *LOG_QUEUE,
     Command("close_outbox", ("escape", "q", "left"), N_("Back"), PROGRAM, panes=frozenset({OUTBOX}), footer=5),
     Command("language", (), N_("Switch the language"), PROGRAM),
     Command("theme", (), N_("Choose a theme"), PROGRAM),

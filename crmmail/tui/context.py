@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from crmmail.ops import Verb
 
 LIST, READER, SIDEBAR, OUTBOX, COMPOSE = "list", "reader", "sidebar", "outbox", "compose"
-MAILBOXES, PANEL, ACCOUNTS = "mailboxes", "panel", "accounts"
+MAILBOXES, PANEL, ACCOUNTS, LOGGING = "mailboxes", "panel", "accounts", "logging"
 MAIL = frozenset({LIST, READER})
 MAIN = frozenset({LIST, READER, SIDEBAR, PANEL})
-ANYWHERE = MAIN | {OUTBOX, MAILBOXES, ACCOUNTS}
+ANYWHERE = MAIN | {OUTBOX, MAILBOXES, ACCOUNTS, LOGGING}
 NOWHERE = "nowhere"  # the terminal is too small to show what a key would act on
 
 
@@ -49,3 +49,5 @@ class Context:
     candidates: int = 0  # accounts the message to classify may belong to
     narrowed: bool = False  # the list holds one account's mail only
     detail: bool = False  # the account's own view is open
+    logging: str = ""  # state of what is under the cursor of the list of what a CRM is told
+    logs_mail: bool = False  # it is a message, and it is here

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from crmmail.crm.model import LogStatus, Scope
 from crmmail.i18n import _, ngettext
 from crmmail.tui import account_words, words
 from crmmail.tui.detail import Detail
+
+if TYPE_CHECKING:
+    from crmmail.tui.log_queue import Answer
 
 
 class CustomerLog(Detail):
@@ -13,14 +18,13 @@ class CustomerLog(Detail):
 
     def action_private(self) -> None:
         """Keep these messages out of the CRM; again: they may be logged."""
-        self._private(Scope.MESSAGE)
+        self._private(self._aimed(), Scope.MESSAGE)
 
     def action_private_thread(self) -> None:
         """Keep the whole conversation out of the CRM; again: it may be logged."""
-        self._private(Scope.THREAD)
+        self._private(self._aimed(), Scope.THREAD)
 
-    def _private(self, scope: Scope) -> None:
-        targets = self._aimed()
+    def _private(self, targets: list[int], scope: Scope) -> None:
         if not targets:
             return
         wish = not all(self.store.is_private(message) for message in targets)
@@ -37,9 +41,11 @@ class CustomerLog(Detail):
 
     def action_log_preview(self) -> None:
         """Exactly what the CRM is told of this message."""
+        self._preview(self.targets[0])
+
+    def _preview(self, message: int) -> None:
         from crmmail.tui.log_screens import LogPreview
 
-        message = self.targets[0]
         state, entry = self.store.log_preview(message)
         if state is None:
             self.hint(_("This message is no longer here."))
@@ -52,7 +58,7 @@ class CustomerLog(Detail):
             if what == "log":
                 self.guarded(lambda: self._log(message))
             elif what == "private":
-                self.guarded(self.action_private)
+                self.guarded(lambda: self._private([message] if self.may_write() else [], Scope.MESSAGE))
             elif what == "settings":
                 self.guarded(self.action_log_settings)
 
@@ -87,7 +93,16 @@ class CustomerLog(Detail):
         """What waits to be told to the CRM, and what was told."""
         from crmmail.tui.log_queue import LogQueue
 
-        self.app.push_screen(LogQueue(self.store))
+        self.app.push_screen(LogQueue(self.store, self.keymap), self._from_queue)
+
+    def _from_queue(self, answer: Answer | None) -> None:
+        match answer:
+            case ("open", int(message)):
+                self.guarded(lambda: self.open_message(message))
+            case ("decide", int(message)):
+                self.guarded(lambda: self._preview(message))
+            case ("account", str(account)):
+                self.guarded(lambda: self.show_account(account))
 
     def action_log_settings(self) -> None:
         """Choose what is logged."""

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from crmmail.crm.model import LogState, LogStatus
-from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.model import Change
-from crmmail.tui import account_words, format
-from crmmail.tui.dialogs import MOVES, Choices, Dialog
+from crmmail.tui import account_words
+from crmmail.tui.commands import Context
+from crmmail.tui.context import LOGGING
+from crmmail.tui.dialogs import Choices
+from crmmail.tui.keymap import Keymap
+from crmmail.tui.listed import Listed
 
 if TYPE_CHECKING:
     from crmmail.store import Store
     from crmmail.store.logbook import Op
 
-WAITING = (LogStatus.QUEUED, LogStatus.FAILED, LogStatus.ASK)  # what can be given up
+OPEN, DECIDE, ACCOUNT = "open", "decide", "account"
+Answer = tuple[str, int | str]
+"""What to do with which message; ACCOUNT: which account to show."""
 
 
-class LogQueue(Dialog[None]):
+class LogQueue(Listed, ModalScreen["Answer | None"]):
     """One line a message or account the CRM is told of."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keymap: Keymap) -> None:
         super().__init__()
         self.store = store
+        self.keymap = keymap
         self.ops: list[Op] = []
+        self.message = 0  # what is under the cursor, where it is one and here
         self.choices = Choices([], id="choices")
 
     def compose(self) -> ComposeResult:
@@ -38,10 +45,10 @@ class LogQueue(Dialog[None]):
         with Vertical(id="box", classes="-help"):
             yield Static(Content(_("To the CRM")), id="question")
             yield self.choices
-            yield Static(id="ask")
+            yield Static(id="text")
             yield Static(id="hint")
 
-    def ready(self) -> None:
+    def on_mount(self) -> None:
         """Read it."""
         self.choices.styles.height = max(3, min(16, self.app.size.height - 12))
         self.choices.focus()
@@ -56,7 +63,7 @@ class LogQueue(Dialog[None]):
             self.choices.cursor = at
         lines = [(op.subject or op.key.partition(":")[2], self._words(op)) for op in self.ops]
         self.choices.put(lines or [(_("Nothing waits, and nothing was told yet."), "")])
-        self._explain()
+        self.explain()
 
     def _words(self, op: Op) -> str:
         return account_words.log_state(LogState(0, LogStatus(op.state), crm=op.crm))[0]
@@ -66,42 +73,46 @@ class LogQueue(Dialog[None]):
         """What is under the cursor."""
         return self.ops[self.choices.cursor] if 0 <= self.choices.cursor < len(self.ops) else None
 
-    def _explain(self) -> None:
-        op = self.op
-        status = LogStatus(op.state) if op else None
-        text = op.error if op else ""
-        if status is LogStatus.ASK:
-            text = f"{text} " + _("Open the message and press {key}: there you decide.").format(key=", l")
-        self.query_one("#ask", Static).update(Content(format.clean(text)))
-        keys = ["r " + _("try again")] if status is LogStatus.FAILED else []
-        keys += ["d " + _("give it up")] if status in WAITING else []
-        self.query_one("#hint", Static).update(Content(" · ".join([*keys, "Esc " + _("close")])))
+    def explain(self) -> None:
+        """What became of the chosen one, and what can be done."""
+        self.message = self.store.message_of_log(self.op.id) if self.op else 0
+        self.hint(self.op.error if self.op else "")
+        self.tell_keys(LOGGING)
 
     def publish(self, change: Change) -> None:
         """The store changed."""
         if change.crm:
             self.read()
 
-    def pressed(self, event: events.Key) -> None:
-        """Move, try again, give up."""
-        if event.key in MOVES:
-            event.stop()
-            self.choices.move(MOVES[event.key])
-            self._explain()
-        elif event.key in ("r", "d", "delete") and self.op is not None:
-            event.stop()
-            self._act(self.op, again=event.key == "r")
-        else:
-            super().pressed(event)
+    def context(self) -> Context:
+        """Only the commands of this list, and what the chosen line allows."""
+        return Context(pane=LOGGING, logging=self.op.state if self.op else "", logs_mail=self.message > 0)
 
-    def _act(self, op: Op, *, again: bool) -> None:
-        try:
-            self.store.retry_log(op.id) if again else self.store.cancel_log(op.id)
-        except CrmMailError as error:
-            self.query_one("#ask", Static).update(Content(format.clean(str(error))))
-            return
-        self.read()
+    def action_log_open(self) -> None:
+        """The message; where it is no message, or no longer here, its account."""
+        if self.message:
+            self.dismiss((OPEN, self.message))
+        elif self.op is not None:
+            self.dismiss((ACCOUNT, self.op.account))
 
-    @on(Choices.Chosen)
-    def _clicked(self) -> None:
-        self._explain()
+    def action_log_decide(self) -> None:
+        """Exactly what would be told, and the keys that decide."""
+        self.dismiss((DECIDE, self.message))
+
+    def action_log_again(self) -> None:
+        """Try again what failed."""
+        if self.op is not None:
+            self.store.retry_log(self.op.id)
+            self.read()
+
+    def action_log_give_up(self) -> None:
+        """It is not told."""
+        if self.op is not None:
+            self.store.cancel_log(self.op.id)
+            self.read()
+
+    def action_log_close(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+    action_palette = action_refresh = action_help = action_log_close

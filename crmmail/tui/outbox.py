@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
 from crmmail.model import Change, Op, OpState, Outgoing, SendState
 from crmmail.tui import format, outgoing_lines, words
-from crmmail.tui.commands import COMMANDS, OUTBOX, Command, Context, possible
+from crmmail.tui.commands import OUTBOX, Context
 from crmmail.tui.dialogs import Choices
-from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.keymap import Keymap
+from crmmail.tui.listed import Listed
 
 if TYPE_CHECKING:
     from crmmail.store import Store
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 Entry = Outgoing | list[Op]
 
 
-class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
+class Outbox(Listed, ModalScreen["Outgoing | None"]):
     """One line a message on its way, one line an act. Answers the message that shall be a draft again."""
 
     def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:
@@ -70,7 +68,7 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
     def _paint(self) -> None:
         lines = [self._line(entry) for entry in self.entries]
         self.choices.put(lines or [(_("Everything has reached the server."), "")])
-        self._explain()
+        self.explain()
 
     def _tick(self) -> None:
         moving = (SendState.HELD, SendState.SENDING)
@@ -110,16 +108,12 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         """The act under the cursor."""
         return self.chosen if isinstance(self.chosen, list) else []
 
-    def _explain(self) -> None:
+    def explain(self) -> None:
+        """What became of the chosen one, and what can be done."""
         sentence = outgoing_lines.explanation(self.mail) if self.mail else ""
         sentence = sentence or next((op.error for op in self.ops if op.error), "")
         self.query_one("#text", Static).update(Content(format.clean(sentence)))
-        context = self.context()
-        useful = [one for one in COMMANDS if one.footer and OUTBOX in one.panes and possible(one, context)]
-        useful.sort(key=lambda one: one.footer != 5 and one.footer)
-        keys = [f"{self.keymap.first(one.id)} {_(one.short or one.label)}" for one in useful if one.id != "help"]
-        hint = self.query_one("#hint", Static)
-        hint.update(Content("\n".join(packed(keys, hint.content_size.width or 60))))
+        self.tell_keys(OUTBOX)
 
     def publish(self, change: Change) -> None:
         """The store changed."""
@@ -136,49 +130,6 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
             sending=self.mail.state.value if self.mail else "",
             acts=len(self.ops),
         )
-
-    def hint(self, sentence: str) -> None:
-        """Below the list."""
-        self.query_one("#text", Static).update(Content(format.clean(sentence)))
-
-    def fail(self, error: CrmMailError) -> None:
-        """Below the list."""
-        self.hint(str(error))
-
-    def show_prefix(self, entries: Iterable[Command]) -> None:
-        """There is no room for the panel here: the keys stand in the list."""
-
-    def _move(self, by: int) -> None:
-        self.choices.move(by)
-        self._explain()
-
-    @on(Choices.Chosen)
-    def _clicked(self) -> None:
-        self._explain()
-
-    def action_down(self) -> None:
-        """Next entry."""
-        self._move(1)
-
-    def action_up(self) -> None:
-        """Previous entry."""
-        self._move(-1)
-
-    def action_page_down(self) -> None:
-        """A screenful down."""
-        self._move(10)
-
-    def action_page_up(self) -> None:
-        """A screenful up."""
-        self._move(-10)
-
-    def action_top(self) -> None:
-        """The first."""
-        self._move(-len(self.entries))
-
-    def action_bottom(self) -> None:
-        """The last."""
-        self._move(len(self.entries))
 
     # --- changes of messages
 
@@ -260,19 +211,3 @@ class Outbox(Keyboard, ModalScreen["Outgoing | None"]):
         self.dismiss(None)
 
     action_palette = action_refresh = action_help = action_close_outbox
-
-    def action_leave(self) -> None:
-        """Leave the program."""
-        self.app.exit()
-
-
-def packed(entries: Sequence[str], width: int) -> list[str]:
-    """`entries` with dots between them, in lines of `width` cells: none is torn apart."""
-    lines: list[str] = []
-    for entry in entries:
-        longer = f"{lines[-1]} · {entry}" if lines else ""
-        if longer and format.width(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(entry)
-    return lines

@@ -92,6 +92,8 @@ def done(kind: str, count: int) -> str:
         Verb.RECOVER: ngettext("{count} recovered from trash", "{count} recovered from trash", count),
         Verb.ARCHIVE: ngettext("{count} archived", "{count} archived", count),
         Verb.DELETE: ngettext("{count} deleted permanently", "{count} deleted permanently", count),
+        "create_account": _("account created"),
+        "create_contact": _("contact created"),
         "save_account": _("account saved"),
         "save_contact": _("contact saved"),
         "remove_account": _("account removed"),

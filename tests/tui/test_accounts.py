@@ -93,8 +93,23 @@ async def test_an_account_is_made_changed_removed_and_each_is_undone(customers):
         await until(pilot, lambda: "Zeta" in names(customers))
         await pilot.press("z")
         await until(pilot, lambda: "Zeta" not in names(customers))
+        assert "Undone: account created" in shown(app)
         await pilot.press("Z")
         await until(pilot, lambda: "Zeta" in names(customers))
+        assert "Done again: account created" in shown(app)
+
+
+async def test_what_is_changed_is_told_apart_from_what_is_made(customers):
+    app = app_on(customers)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        await pilot.press("end", "x", "ctrl+s")
+        await until(pilot, lambda: app.screen is screen)
+        await until(pilot, lambda: "Empresa 00 Ltdax is changed" in shown(app))
+        await pilot.press("escape", "z")
+        await until(pilot, lambda: "Undone: account saved" in shown(app))
 
 
 async def test_what_was_typed_in_a_form_is_not_lost_by_one_key(customers):
@@ -161,6 +176,7 @@ async def test_contacts_are_listed_added_and_removed(customers):
         await pilot.press(*"empresa00.example", "ctrl+s")
         await until(pilot, lambda: len(customers.contacts(account)) == 2)
         await until(pilot, lambda: app.screen is screen)
+        assert "Rui is a contact now" in shown(app)
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(app.screen, Picker))
         await pilot.press("j", "d")

@@ -26,8 +26,9 @@ from crmmail.tui.commands import (
     possible,
 )
 from crmmail.tui.compose import ComposeScreen
-from crmmail.tui.context import MAILBOXES
+from crmmail.tui.context import LOGGING, MAILBOXES
 from crmmail.tui.keymap import PRESETS, Keymap
+from crmmail.tui.log_queue import LogQueue
 from crmmail.tui.main import MainScreen
 from crmmail.tui.outbox import Outbox
 
@@ -36,6 +37,7 @@ def test_ids_are_unique_and_every_command_has_its_method():
     assert len(BY_ID) == len(COMMANDS)
     for command in COMMANDS:
         screens = {COMPOSE: ComposeScreen, OUTBOX: Outbox, MAILBOXES: Mailboxes, ACCOUNTS: AccountsScreen}
+        screens[LOGGING] = LogQueue
         found = [MainScreen] if command.panes & MAIN else []
         found += [screen for pane, screen in screens.items() if pane in command.panes]
         for screen in found:

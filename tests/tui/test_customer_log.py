@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crmmail.crm.model import (
+    Account,
     CrmCapabilities,
     CrmPage,
     LogStatus,
@@ -146,19 +147,82 @@ async def test_what_the_crm_refused_is_said_where_it_is_seen_and_tried_again(des
         await until(pilot, lambda: state(desk, message).status is LogStatus.NOT_LOGGED)
 
 
-async def test_mail_given_to_another_account_while_it_waited_asks(desk):
-    from crmmail.crm.model import Account
+def moved(desk, message):
+    """Given to another account while it waited: it asks."""
+    desk.log_now([message])
+    other = desk.save_account(Account("", "Lima"))
+    desk.link([message], other.id)
+    assert desk.claim_log(CRM) == []
+    assert state(desk, message).status is LogStatus.ASK
 
+
+async def test_mail_given_to_another_account_while_it_waited_asks(desk):
     app = app_on(desk)
     message = inbox(desk)[0]
     async with app.run_test(size=(120, 36)) as pilot:
-        desk.log_now([message])
-        other = desk.save_account(Account("", "Lima"))
-        desk.link([message], other.id)
-        assert desk.claim_log(CRM) == []
-        assert state(desk, message).status is LogStatus.ASK
+        moved(desk, message)
         await pilot.press("i")
         await until(pilot, lambda: "You decide" in shown(app))
         await pilot.press("g", "l")
         await until(pilot, lambda: isinstance(app.screen, LogQueue))
         assert "given to another account" in shown(app)
+        assert all(words in shown(app) for words in ("Enter Open", "l Decide", "d Give it up"))
+
+
+async def test_what_asks_is_opened_from_the_list_it_asks_in(desk):
+    app = app_on(desk)
+    message = inbox(desk)[3]
+    async with app.run_test(size=(120, 36)) as pilot:
+        moved(desk, message)
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.main)
+        assert app.main.reading
+        assert app.main.reader.message.row.id == message
+
+
+async def test_what_asks_is_decided_in_the_list_it_asks_in_after_a_look_at_what_would_be_told(desk):
+    app = app_on(desk)
+    message = inbox(desk)[3]
+    async with app.run_test(size=(120, 36)) as pilot:
+        moved(desk, message)
+        desk.link([message], desk.accounts("acme")[0].id)
+        desk.unlink([message], desk.accounts("lima")[0].id)
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        assert "<3@acme.example>" in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: state(desk, message).status is LogStatus.QUEUED)
+        assert [entry.key for entry in desk.claim_log(CRM)] == ["<3@acme.example>"]
+
+
+async def test_private_in_the_preview_means_the_message_that_is_shown_there(desk):
+    app = app_on(desk)
+    message = inbox(desk)[3]
+    async with app.run_test(size=(120, 36)) as pilot:
+        moved(desk, message)
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        await pilot.press("P")
+        await until(pilot, lambda: desk.is_private(message))
+        assert not desk.is_private(inbox(desk)[0])
+
+
+async def test_what_asks_is_given_up_and_an_account_that_is_told_is_opened(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        moved(desk, inbox(desk)[3])
+        nova = desk.save_account(Account("", "Nova"))
+        assert desk.push_account(nova.id, CRM)
+        await pilot.press("g", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogQueue))
+        assert "Nova" in shown(app)
+        await pilot.press("j", "d")
+        await until(pilot, lambda: state(desk, inbox(desk)[3]).status is LogStatus.NOT_LOGGED)
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: app.main.account_shown == nova.id)
