@@ -6,6 +6,9 @@ message adds halves each 20 days. Since all of it fades alike, the score is kept
 recomputed: a message adds 2^((its day - that day) / 20). On top of it come those the talk is with right now (who was
 written to, or has answered, in the last hours) and those who were written to together with whom the message already
 goes to. Counted once per message (`message.counted`), whatever servers repeat.
+
+How likely somebody is by all this is one half; the other is how likely one would type these letters for them: their
+first name or initials rather than their surname, and hardly ever the domain (`fit`).
 """
 
 from __future__ import annotations
@@ -28,14 +31,18 @@ LATELY_MS = 2 * 86_400_000
 LATELY_MOST = 50
 TALK = 10.0  # what being in a talk adds at its first moment, in messages written today
 WRITTEN_HALF_MS, ANSWERED_HALF_MS = 8_640_000, 17_280_000  # and how fast that is over: 2.4 and 4.8 hours
-TOGETHER = 20.0  # what a message that went to both adds to one when the other is entered already
+TOGETHER = 60.0  # what a message that went to both adds to one when the other is entered already
+ELSE, DOMAIN = 0.4, 0.05  # how often a surname or a domain is typed for somebody, where a first name is typed once
+NEAR = 200  # people of an account: so many are asked for with whom they were written to
 GROUP = 12  # recipients: in a larger one nobody belongs together
 CROWD = 50  # recipients: beyond that a message says nothing about whom the user knows
 AT_ONCE = 2_000
 
 FEW = 300  # people who share a beginning: so many are looked at one by one; more are found by score soon enough
+WEIGHED = 64  # of those found by score: beyond them nobody fits so much better that they would come first
 
 _Row = tuple[str, str, str, str, float, int, int, int]
+_Known = tuple[str, str, float, int, int]  # address, name, score, sent_ms, heard_ms
 _ELSEWHERE = frozenset({SPAM, TRASH, DRAFTS})
 _NOBODY = re.compile(r"(?:no|nao|não|do-?not)[-_.]?(?:reply|responda|responder)|mailer-daemon|postmaster|bounces?\b")
 _WORD = re.compile(r"\w+")
@@ -55,7 +62,8 @@ _KNOWN = """SELECT p.address, p.name, p.score, p.sent_ms, p.heard_ms
 FROM (SELECT email AS found FROM person WHERE {where} LIMIT ? + (SELECT count(*) FROM forgotten))
 CROSS JOIN person p ON p.email = found
 WHERE NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.email = p.email AND f.at_ms >= p.sent_ms)"""
-
+_OWN = """SELECT p.address, p.name, p.score, p.sent_ms, p.heard_ms
+FROM json_each(?) j CROSS JOIN person p ON p.email = j.value"""
 _TOGETHER = """SELECT p.address, p.name, p.score, p.sent_ms, p.heard_ms, sum(q.score)
 FROM json_each(?) j CROSS JOIN person_pair q ON q.email = j.value CROSS JOIN person p ON p.email = q.other
 WHERE NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.email = p.email AND f.at_ms >= p.sent_ms){matching}
@@ -71,17 +79,51 @@ def folded(text: str) -> str:
     return codec.storable("".join(letter for letter in plain if not unicodedata.combining(letter)))
 
 
+def _initials(plain: str) -> list[str]:
+    """Of a folded name; where the surname comes first (`Sá, Rui`) both ways round."""
+    parts = _WORD.findall(plain)
+    if len(parts) < 2:
+        return []
+    first, last = parts[0][0], parts[-1][0]
+    return [first + last, last + first] if "," in plain else [first + last]
+
+
 @lru_cache(8192)
 def words(name: str, email: str) -> str:
     """What a person is found by, each word after a space: of the name, the address, its domain, the initials."""
     local, _at, domain = folded(email).rpartition("@")
     spoken = folded(name).split()
     parts = _WORD.findall(folded(name))
-    initials = [parts[0][0] + parts[-1][0]] if len(parts) > 1 else []
     labels = domain.split(".")
     suffixes = [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))]
-    found = [*spoken, *parts, f"{local}@{domain}", *re.split(r"[._+-]+", local), *suffixes, *initials]
+    found = [*spoken, *parts, f"{local}@{domain}", *re.split(r"[._+-]+", local), *suffixes, *_initials(folded(name))]
     return " " + " ".join(dict.fromkeys(word for word in found if word))
+
+
+@lru_cache(8192)
+def _called(name: str, email: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What one types for somebody, and what one types less often; the domain is in neither."""
+    plain = folded(name)
+    _surname, comma, given = plain.partition(",")
+    first = _WORD.findall(given if comma else plain)[:1]
+    local = folded(email).rpartition("@")[0]
+    others = (*plain.split(), *_WORD.findall(plain), *re.split(r"[._+-]+", local))
+    return (*first, *_initials(plain), folded(email)), others
+
+
+def fit(asked: Sequence[str], name: str, email: str) -> float:
+    """How often one would type these beginnings for somebody they find, from 0 to 1."""
+    called, others = _called(name, email)
+    found = 1.0
+    for word in asked:
+        if not any(one.startswith(word) for one in called):
+            found *= ELSE if any(one.startswith(word) for one in others) else DOMAIN
+    return found
+
+
+def asked_for(text: str) -> list[str]:
+    """The beginnings of words that were typed."""
+    return _NOISE.sub(" ", folded(text)).split()[:8]
 
 
 def _worth(weight: float, at_ms: int) -> float:
@@ -200,35 +242,70 @@ def catch_up(connection: sqlite3.Connection, now_ms: int) -> None:
 
 
 def complete(
-    connection: sqlite3.Connection, text: str, limit: int, now_ms: int, beside: Sequence[str] = ()
+    connection: sqlite3.Connection,
+    text: str,
+    limit: int,
+    now_ms: int,
+    beside: Sequence[str] = (),
+    own: Sequence[Address] = (),
 ) -> list[Address]:
     """The people all words of `text` are beginnings for, the likeliest first; '' names the likeliest of all.
 
     Three lists are merged: the first by score, read in its order until enough match, those of the last days, and those
-    who were written to together with the addresses `beside`, which are not named again.
+    who were written to together with the addresses `beside`, which are not named again. `own`, the people of the
+    account a message is for, come before all others, after them those who are usually written to with them.
     """
-    asked = _NOISE.sub(" ", folded(text)).split()[:8]
+    asked = asked_for(text)
+    entered = {folded(email) for email in beside}
+    ours = {folded(one.email): one for one in own if _finds(asked, one)}
+    found, company = _found(connection, asked, limit, now_ms, entered, [folded(one.email) for one in own])
+    for row in connection.execute(_OWN, (json.dumps([*ours]),)).fetchall():
+        found[folded(row[0])] = row
+    fading = 2.0 ** (-(now_ms - DAY_ZERO_MS) / HALF_LIFE_MS)
+    people = {key: ours.get(key) or Address(row[1], row[0]) for key, row in found.items()} | ours
+
+    def likely(key: str) -> tuple[bool, float, float]:
+        worth = _likely(found[key], now_ms) if key in found else 0.0
+        worth += TOGETHER * company.get(key, 0.0) * fading
+        fits = fit(asked, people[key].name, people[key].email)
+        return key in ours, worth * fits, fits
+
+    ranked = sorted((key for key in people if key not in entered), key=likely, reverse=True)
+    return [people[key] for key in ranked[:limit]]
+
+
+def likeliest(connection: sqlite3.Connection, people: Sequence[Address], now_ms: int) -> list[Address]:
+    """`people`, the likeliest to be written to first; as they came where nothing is known."""
+    keys = json.dumps([folded(one.email) for one in people])
+    known = {folded(row[0]): _likely(row, now_ms) for row in connection.execute(_OWN, (keys,))}
+    return sorted(people, key=lambda one: -known.get(folded(one.email), 0.0))
+
+
+def _found(
+    connection: sqlite3.Connection, asked: Sequence[str], limit: int, now_ms: int, entered: set[str], own: Sequence[str]
+) -> tuple[dict[str, _Known], dict[str, float]]:
+    """Who may be meant, by address, and what those were sent together with whom the message is to, or for."""
     matching = "".join(" AND instr(words, ?)" for _word in asked)
     marks = [f" {word}" for word in asked]
     rare = _rare(connection, asked)
     known = _KNOWN.format(where=f"{_AMONG if rare else '1'}{matching} ORDER BY score DESC")
-    found = connection.execute(known, (*rare, *marks, limit + len(beside))).fetchall()
+    enough = max(WEIGHED if asked else 0, limit) + len(entered)
+    rows: list[_Known] = connection.execute(known, (*rare, *marks, enough)).fetchall()
     lately = _KNOWN.format(where=f"last_ms > ? AND sent_ms > 0{matching} ORDER BY last_ms DESC")
-    found += connection.execute(lately, (now_ms - LATELY_MS, *marks, LATELY_MOST)).fetchall()
-    entered = {folded(email) for email in beside}
+    rows += connection.execute(lately, (now_ms - LATELY_MS, *marks, LATELY_MOST)).fetchall()
     company: dict[str, float] = {}
-    if entered:
-        together = connection.execute(_TOGETHER.format(matching=matching), (json.dumps([*entered]), *marks))
-        for *row, score in together:
-            found.append(tuple(row))
-            company[row[0]] = score
-    fading = 2.0 ** (-(now_ms - DAY_ZERO_MS) / HALF_LIFE_MS)
-    likely = {
-        row: _likely(row, now_ms) + TOGETHER * company.get(row[0], 0.0) * fading
-        for row in {row[0]: row for row in found}.values()
-        if folded(row[0]) not in entered
-    }
-    return [Address(row[1], row[0]) for row in sorted(likely, key=lambda row: -likely[row])[:limit]]
+    near = [*entered, *(email for email in own[:NEAR] if email not in entered)]
+    if near:
+        together = connection.execute(_TOGETHER.format(matching=matching), (json.dumps(near), *marks))
+        for address, name, score, sent_ms, heard_ms, shared in together:
+            rows.append((address, name, score, sent_ms, heard_ms))
+            company[folded(address)] = shared
+    return {folded(row[0]): row for row in rows}, company
+
+
+def _finds(asked: Sequence[str], one: Address) -> bool:
+    found = words(one.name, one.email)
+    return all(f" {word}" in found for word in asked)
 
 
 def _rare(connection: sqlite3.Connection, asked: Sequence[str]) -> tuple[str, ...]:
@@ -241,10 +318,9 @@ def _rare(connection: sqlite3.Connection, asked: Sequence[str]) -> tuple[str, ..
     return ()
 
 
-def _likely(row: Sequence[object], now_ms: int) -> float:
+def _likely(row: _Known, now_ms: int) -> float:
     """How likely a person is meant, in messages written today."""
     _address, _name, score, sent_ms, heard_ms = row
-    assert isinstance(score, float) and isinstance(sent_ms, int) and isinstance(heard_ms, int)
     likely: float = score * 2.0 ** (-(now_ms - DAY_ZERO_MS) / HALF_LIFE_MS)
     if sent_ms:
         likely += TALK * 2.0 ** (-max(0, now_ms - sent_ms) / WRITTEN_HALF_MS)

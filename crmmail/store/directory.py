@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from crmmail.crm import domains
 from crmmail.crm.model import Account, AccountRow, Contact
+from crmmail.model import Address
 from crmmail.store import cards, records
 from crmmail.store.completion import folded
 
@@ -244,6 +245,20 @@ def contacts(connection: sqlite3.Connection, uid: str) -> list[Contact]:
     names = [row[0] for row in connection.execute("SELECT uid FROM contact WHERE account = ?", (uid,))]
     found = records.many(connection, records.CONTACT, names)
     return sorted((cards.text_contact(*item) for item in found.items()), key=lambda one: (folded(one.name), one.id))
+
+
+def people(connection: sqlite3.Connection, uid: str) -> list[Address]:
+    """Whom one can write to at an account: its contacts, each address once, then whom mail knows at its domains."""
+    known = [Address(one.name, address) for one in contacts(connection, uid) for address in one.addresses]
+    met = connection.execute(
+        "SELECT p.name, p.address FROM handle h CROSS JOIN person_word w ON w.word = substr(h.key, 2) "
+        "CROSS JOIN person p ON p.email = w.email WHERE h.contact = '' AND h.account = ? AND h.key LIKE '@%' "
+        "AND NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.email = p.email AND f.at_ms >= p.sent_ms) "
+        "ORDER BY p.score DESC LIMIT ?",
+        (uid, INDEXED_CONTACTS),
+    )
+    found = {folded(one.email): one for one in known}
+    return [*found.values(), *(Address(*row) for row in met if folded(row[1]) not in found)]
 
 
 def contact(connection: sqlite3.Connection, uid: str) -> Contact | None:

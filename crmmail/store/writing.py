@@ -13,7 +13,7 @@ from crmmail.errors import StoreError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Act, Address, Change, Draft, Identity, Outgoing, Role, Row, SendState
-from crmmail.store import blobs, completion, drafts, identities, outgoing, rematch, remote_drafts, window
+from crmmail.store import blobs, completion, directory, drafts, identities, outgoing, rematch, remote_drafts, window
 from crmmail.store.connections import Connections
 from crmmail.store.drafts import Kept
 from crmmail.store.outgoing import Entry
@@ -287,12 +287,21 @@ class Writing(abc.ABC):
 
     # people
 
-    def complete(self, text: str, limit: int = 8, beside: Sequence[str] = ()) -> list[Address]:
+    def complete(self, text: str, limit: int = 8, beside: Sequence[str] = (), account: str = "") -> list[Address]:
         """Whom `text` may be the beginning of (of a word of the name, the address, the domain; or the initials).
 
-        `beside`: the addresses the message goes to already.
+        `beside`: the addresses the message goes to already; `account`: whom it is for, whose people come first.
         """
-        return self._read(lambda connection: completion.complete(connection, text, limit, self._now_ms(), beside))
+
+        def found(connection: sqlite3.Connection) -> list[Address]:
+            own = directory.people(connection, account) if account else []
+            return completion.complete(connection, text, limit, self._now_ms(), beside, own)
+
+        return self._read(found)
+
+    def likeliest(self, people: Sequence[Address]) -> list[Address]:
+        """These people, whom one is likeliest to write to first; as they came where nothing is known."""
+        return self._read(lambda connection: completion.likeliest(connection, people, self._now_ms()))
 
     def forget_completion(self, email: str) -> None:
         """Name this person no more, until the user writes to them again."""

@@ -33,7 +33,7 @@ from crmmail.tui.composer_typing import Typing
 from crmmail.tui.dialogs import Button
 from crmmail.tui.keymap import Keymap
 from crmmail.tui.panels import Entry, FooterLine, NoticeLine, Painted, Title, TitleLine
-from crmmail.tui.recipients import Recipients, Suggestions
+from crmmail.tui.recipients import MOST, Recipients, Suggestions
 from crmmail.tui.writing_commands import COMPOSER
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
     def _complete(self, text: str) -> list[Address]:
         try:
             beside = [person.email for field in self.fields.values() for person in field.people if person.email]
-            found = (*self.known_to_account(text), *self.store.complete(text, beside=beside))
-            return list({one.email.casefold(): one for one in reversed(found)}.values())[::-1]
+            return self.store.complete(text, MOST, beside, self.customer.account)
         except CrmMailError:
             return []  # typing goes on without suggestions
 

@@ -152,7 +152,7 @@ class ForAccount(Composer, AccountActs):
         return Account("", name, (domain,) if domain else ())
 
     def take_account(self, account: Account | None) -> None:
-        """The message is for this account: propose whom to write to."""
+        """The message is for this account: propose whom to write to, the likeliest first."""
         self.customer.choose(account)
         if account is None:
             return
@@ -168,19 +168,13 @@ class ForAccount(Composer, AccountActs):
             self.call_after_refresh(to.propose, people)
 
     def people_of(self, account: str) -> list[Address]:
-        """Whom one can write to at an account."""
-        return [Address(one.name, one.addresses[0]) for one in self.store.contacts(account) if one.addresses]
-
-    def known_to_account(self, text: str) -> list[Address]:
-        """The account's own people whose name or address begins as `text`: they come before all others."""
-        if not self.customer.account:
-            return []
-        wanted = text.casefold()
-        return [
-            one
-            for one in self.people_of(self.customer.account)
-            if one.email.startswith(wanted) or any(word.startswith(wanted) for word in one.name.casefold().split())
-        ]
+        """Whom one can write to at an account: each contact under one address, the likeliest first."""
+        whose = {address: one for one in self.store.contacts(account) for address in one.addresses}
+        ranked = self.store.likeliest([Address(one.name, address) for address, one in whose.items()])
+        found: dict[str, Address] = {}
+        for one in ranked:
+            found.setdefault(whose[one.email].id, one)
+        return list(found.values())
 
     def customer_circumstances(self, draft: Draft) -> dict[str, Any]:
         """In a thread: what the checks need to know of the draft's account; fields of `checks.Circumstances`."""

@@ -162,7 +162,9 @@ async def test_chips_from_typing_pasting_and_backspace(post, clock):
 
 async def test_suggestions_come_from_whom_one_wrote_to_and_one_key_takes_them(post, clock, monkeypatch):
     known = [ANA, Address("Anabela", "anabela@y.example")]
-    monkeypatch.setattr(post, "complete", lambda text, limit=8, beside=(): known if "ana".startswith(text) else [])
+    monkeypatch.setattr(
+        post, "complete", lambda text, limit=8, beside=(), account="": known if "ana".startswith(text) else []
+    )
     app = app_on(post, clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
@@ -183,7 +185,9 @@ async def test_suggestions_come_from_whom_one_wrote_to_and_one_key_takes_them(po
 
 async def test_an_address_typed_to_its_end_is_taken_with_its_name_and_tab_goes_on(post, clock, monkeypatch):
     known = [Address("Anabela", "ana@y.example.br"), Address("Ana", "ana@y.example")]
-    monkeypatch.setattr(post, "complete", lambda text, limit=8, beside=(): known if text.startswith("ana") else [])
+    monkeypatch.setattr(
+        post, "complete", lambda text, limit=8, beside=(), account="": known if text.startswith("ana") else []
+    )
     app = app_on(post, clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")

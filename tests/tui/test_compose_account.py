@@ -13,7 +13,7 @@ from crmmail.store import Store
 from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.composer_dialogs import Checks
 from crmmail.tui.form import Form
-from tests.tui.conftest import NOW, app_on, fill, inbox, incoming, shown, until
+from tests.tui.conftest import NOW, app_on, fill, inbox, incoming, raw, shown, until
 
 
 @pytest.fixture
@@ -75,6 +75,32 @@ async def test_of_several_contacts_one_is_chosen(desk):
         }
         await pilot.press("down", "enter")
         assert len(screen.fields["to"].people) == 1
+
+
+def wrote(store, number, who):
+    """A message to `who` in the Sent folder."""
+    sent = raw(number, sender="Maria Prado <me@gmail.example>").replace(b"To: me@example.com", f"To: {who}".encode())
+    fill(store, "gmail", [incoming(number, "sent", content=sent)])
+
+
+async def test_the_contact_one_writes_to_is_proposed_first_and_found_without_accents(desk):
+    acme = desk.accounts("acme")[0]
+    desk.save_contact(Contact("", acme.id, "Inês Sá", ("ines@acme.example",)))
+    wrote(desk, 20, "ines@acme.example")
+    for number in range(21, 25):
+        wrote(desk, number, "Ingrid Alves <ingrid@livre.example>")
+    app = app_on(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        screen = await composer(pilot)
+        await pilot.press("alt+l", *"acme", "enter")
+        to = screen.fields["to"]
+        await until(pilot, lambda: to.offers)
+        assert [one.name for one in to.offers] == ["Inês Sá", "Ana Souza", "Financeiro"]
+        await pilot.press(*"ine")
+        assert [one.name for one in to.offers] == ["Inês Sá"]
+        await pilot.press("backspace")
+        assert [one.name for one in to.offers] == ["Inês Sá", "Ingrid Alves"]
 
 
 async def test_an_account_is_made_on_the_spot_and_kept_with_the_draft(desk):
