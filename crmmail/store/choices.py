@@ -62,11 +62,15 @@ def own(connection: sqlite3.Connection, said: Setting) -> Own:
 
 def resolved(aliases: Mapping[str, str], account: str) -> str:
     """The account that one was merged into, else itself."""
-    for _step in range(16):
-        if account not in aliases:
-            break
-        account = aliases[account]
-    return account
+    return succession(aliases, account)[-1]
+
+
+def succession(aliases: Mapping[str, str], account: str) -> list[str]:
+    """An account, the one it was merged into, the one that was merged into, and so on."""
+    found = [account]
+    while found[-1] in aliases and len(found) <= 16:
+        found.append(aliases[found[-1]])
+    return found
 
 
 def choice_text(choice: Choice, **about: object) -> str:

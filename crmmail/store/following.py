@@ -62,7 +62,7 @@ def _choices_naming(connection: sqlite3.Connection, accounts: set[str]) -> list[
     for key, text in records.of_kind(connection, records.CHOICE).items():
         plain = json.loads(text)
         named = (*plain.get("yes", ()), *plain.get("no", ()))
-        if accounts.intersection((*named, *(choices.resolved(aliases, one) for one in named))):
+        if any(accounts.intersection(choices.succession(aliases, one)) for one in named):
             found.append(key)
     return found
 

@@ -360,6 +360,18 @@ def test_merging_accounts_loses_no_link(desk: Desk) -> None:
     assert desk.mail(desk.gama) == desk.mail(desk.beta) == sorted(numbers, reverse=True)
 
 
+def test_what_was_unlinked_stays_so_when_its_account_is_merged_twice(desk: Desk) -> None:
+    (number,) = desk.hear(letter(1, "bea@beta.example"))
+    delta = desk.store.save_account(Account("", "Delta")).id
+    desk.store.unlink([number], desk.gama)
+    desk.store.merge_accounts(delta, [desk.gama])
+    desk.settle()
+    assert desk.of(number) == ("Beta", "ADDRESS")
+    desk.store.merge_accounts(desk.beta, [delta])
+    desk.settle()
+    assert desk.of(number) == ("queued", "")
+
+
 def test_who_we_are_decides_what_is_internal(desk: Desk) -> None:
     (number,) = desk.hear(letter(1, "bea@beta.example"))
     desk.store.set_ourselves(Setting(domains=frozenset({"Beta.example"})))

@@ -1,0 +1,54 @@
+"""What is looked at again after a change is enough: looking at all mail from scratch changes nothing more.
+
+CRMMAIL_REMATCHES (30 unless told) and CRMMAIL_SEED choose how many changes, and which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from crmmail.store import Store, rematch
+from tests.crm.test_machine import SEED, World
+from tests.store.told import check, rows
+
+CHANGES = int(os.environ.get("CRMMAIL_REMATCHES", "30"))
+_BONDS = (
+    "SELECT m.mailbox, m.remote_id, b.twin, b.people, b.evidence, b.bound, b.accounts, b.verdict, b.placed, b.flags "
+    "FROM message m JOIN bond b ON b.message = m.id ORDER BY 1, 2"
+)
+
+
+def settle(world: World) -> None:
+    while world.store.rematch_step(world.choose.choice((1, 3, 50, None))):
+        pass
+
+
+def everything_again(store: Store) -> None:
+    """Who takes part in every message, and whose it is, as if nothing had been looked at before."""
+    store._commit(lambda connection: rematch.ask(connection, [rematch.OURSELVES]))
+    while store.rematch_step():
+        pass
+
+
+def test_looking_at_what_a_change_touches_is_as_good_as_looking_at_everything(store: Store) -> None:
+    print(f"CRMMAIL_SEED={SEED}")
+    world = World(store, SEED)
+    for _turn in range(3):
+        world.keep_account()
+    for _turn in range(60):
+        world.hear()
+    changes: tuple[Callable[[], None], ...] = (
+        world.keep_account, world.keep_contact, world.link, world.rules, world.merge, world.turn,
+    )  # fmt: skip
+    bound = set()
+    for _turn in range(CHANGES):
+        world.choose.choice(changes)()
+        world.choose.choice((world.hear, world.move, world.forget, world.act))()
+        settle(world)
+        found = rows(store, _BONDS)
+        everything_again(store)
+        assert rows(store, _BONDS) == found
+        bound |= {row[5] for row in found}
+    check(store)
+    assert bound == {"linked", "ignored", "queued"}
