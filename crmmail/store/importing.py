@@ -1,7 +1,7 @@
 """The store's door for files of accounts and contacts, in and out. `Store` inherits it.
 
 An import is one act, written in chunks so that a key pressed meanwhile need not wait for it. While it runs its act is
-`running`: should it break off, or the machine stop, what was written is turned back.
+`running`: should it break off, or the machine stop, what was written is turned back, in steps as short.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crmmail.crm.rows import Row, Skipped
 from crmmail.crm.upsert import Known, Tally, Upsert, normal_name
 from crmmail.faultpoint import fault
 from crmmail.model import Act
-from crmmail.store import cards, records, rematch
+from crmmail.store import cards, records, rematch, turning
 from crmmail.store.completion import folded
 from crmmail.store.telling import Telling
 
@@ -39,6 +39,8 @@ class Imported:
 class Importing(Telling):
     """Every method is safe from any thread; what writes is on the disk when it returns."""
 
+    readonly: bool
+
     def import_rows(
         self,
         rows: Iterable[Row | Skipped],
@@ -48,6 +50,7 @@ class Importing(Telling):
         progress: Callable[[int], None] = lambda _rows: None,
     ) -> Imported:
         """Take over the rows of a file as one act, or only tell what it would do. Nothing stays if it breaks off."""
+        self._finish_turning()
         upsert = Upsert(self._read(self._known), cards.new_id)
         skipped: list[Skipped] = []
         count = 0
@@ -65,7 +68,7 @@ class Importing(Telling):
             act = act if dry_run else self._write_chunk(upsert, act, title)
         except BaseException:
             if act is not None:
-                self._turn_back(act)
+                self._turn_back()
             raise
         if act is not None:
             act = self._finish(act, upsert.tally)
@@ -94,10 +97,14 @@ class Importing(Telling):
             self._commit(lambda connection: records.finish(connection, act.id, count))
         return replace(act, count=count)
 
-    def _turn_back(self, act: Act) -> None:
-        with self._writing():
-            self._commit(records.abandon_running)
-            self._derive()
+    def _turn_back(self) -> None:
+        self._commit(turning.abandon_running)
+        self._finish_turning()
+
+    def _finish_turning(self) -> None:
+        """What is being undone must be gone before a file is compared with what is there."""
+        while not self.readonly and self._turn_step():
+            pass
 
     def _known(self, connection: sqlite3.Connection) -> Known:
         """What is there, by what it is found by."""

@@ -40,7 +40,7 @@ Key = tuple[str, str]
 """Kind and key."""
 
 RUNNING = "running"
-"""State of an act whose edits are still being written: turned back at start, so that nothing is half done."""
+"""State of an act whose edits are still being written: one that nobody writes any more is turned back (`turning`)."""
 
 
 def seal(kind: str, key: str, content: str) -> bytes:
@@ -187,15 +187,6 @@ def sweep(connection: sqlite3.Connection, seen: int) -> None:
         "DELETE FROM edit WHERE id <= ? AND (act = 0 OR act IN (SELECT id FROM act WHERE state IN ('final', 'dead')))",
         (seen,),
     )
-
-
-def abandon_running(connection: sqlite3.Connection) -> int:
-    """At start: what a crash left half done is turned back. How many acts."""
-    acts = connection.execute("SELECT id FROM act WHERE state = ?", (RUNNING,)).fetchall()
-    for (act,) in acts:
-        turn(connection, act, back=True)
-        connection.execute("UPDATE act SET state = 'dead' WHERE id = ?", (act,))
-    return len(acts)
 
 
 def of_act(connection: sqlite3.Connection, act: int) -> list[Key]:

@@ -47,9 +47,9 @@ from crmmail.store import (
     opening,
     outbox,
     projection,
-    records,
     rematch,
     salvage,
+    turning,
     window,
 )
 from crmmail.store.connections import Connections
@@ -123,7 +123,7 @@ class Store(WrittenFor):
                     "{count} drafts were altered on the disk; what can be read of them is kept, addressed to nobody."
                 ).format(count=altered)
             )
-        self._commit(records.abandon_running)
+        self._commit(turning.abandon_running)
         self._derive()
         self._commit(lambda connection: completion.catch_up(connection, self._now_ms()))
         self._commit(lambda connection: drafts.sweep(connection, self._now_ms() - KEPT_MS))

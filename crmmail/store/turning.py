@@ -1,4 +1,5 @@
-"""Undo and redo of an act of many edits (an import): edit by edit in short transactions, so that no key waits for it.
+"""Turning an act of many edits (an import): edit by edit in short transactions, so that no key waits for it. Undo and
+redo do, and whatever turns back an import that broke off.
 
 How far it is stands on the desk, in a record of its own: after a crash the next step goes on there. Doing an edit
 twice changes nothing, for a record that is not what the edit left is left alone.
@@ -21,11 +22,15 @@ _ABOVE = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Turning:
-    """An act being turned: up to which edit (not included) it is done, and the newest act when it was asked for."""
+    """An act being turned: up to which edit (not included) it is done, and the newest act when it was asked for.
+
+    `dead`: nobody can do it again, for it never was done.
+    """
 
     back: bool
     edit: int
     newest: int
+    dead: bool = False
 
 
 def begin(connection: sqlite3.Connection, act: Act, *, back: bool) -> Act | None:
@@ -34,9 +39,21 @@ def begin(connection: sqlite3.Connection, act: Act, *, back: bool) -> Act | None
     if count <= AT_ONCE:
         return None
     newest = int(connection.execute("SELECT max(id) FROM act").fetchone()[0])
-    _keep(connection, act.id, Turning(back, _ABOVE if back else 0, newest))
-    connection.execute("UPDATE act SET state = ? WHERE id = ?", (TURNING, act.id))
+    _begun(connection, act.id, Turning(back, _ABOVE if back else 0, newest))
     return replace(act, state="undone" if back else "done")
+
+
+def abandon_running(connection: sqlite3.Connection) -> int:
+    """Have `step` turn back what was left half done. How many acts."""
+    acts = connection.execute("SELECT id FROM act WHERE state = ?", (records.RUNNING,)).fetchall()
+    for (act,) in acts:
+        _begun(connection, act, Turning(True, _ABOVE, act, dead=True))
+    return len(acts)
+
+
+def _begun(connection: sqlite3.Connection, act: int, now: Turning) -> None:
+    _keep(connection, act, now)
+    connection.execute("UPDATE act SET state = ? WHERE id = ?", (TURNING, act))
 
 
 def under_way(connection: sqlite3.Connection) -> bool:
@@ -66,6 +83,6 @@ def _finish(connection: sqlite3.Connection, act: int, now: Turning) -> None:
     later = connection.execute(
         "SELECT 1 FROM act WHERE id > ? AND (state != 'final' OR kind = 'delete') LIMIT 1", (now.newest,)
     ).fetchone()
-    state = "done" if not now.back else "dead" if later else "undone"
+    state = "dead" if now.dead else "done" if not now.back else "dead" if later else "undone"
     connection.execute("UPDATE act SET state = ? WHERE id = ? AND state = ?", (state, act, TURNING))
     records.put(connection, TURNING, str(act), None)

@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,78 @@ def test_many_new_accounts_with_mail_ask_for_one_look_at_all_mail_and_not_for_on
     work_off(store)
     assert store.bound_counts()[Bound.LINKED] == 0
     assert store.rematching().total == 0
+
+
+_IMPORT = (
+    "import sys; from pathlib import Path; from crmmail.store import Store\n"
+    "from crmmail.crm.model import Account; from crmmail.crm.rows import Row\n"
+    "store = Store.open(Path(sys.argv[1]))\n"
+    "store.import_rows((Row(n, Account('', f'Firma {n}')) for n in range(int(sys.argv[2]))), 'firms.csv')"
+)
+
+
+def broken_off(store: Store, directory: Path) -> None:
+    """An import that was killed when most of it was written."""
+    store.close()
+    armed = os.environ | {"CRMMAIL_FAULT_AT": f"store.imported:{FIRMS // CHUNK - 1}"}
+    killed = subprocess.run([sys.executable, "-c", _IMPORT, str(directory), str(FIRMS)], env=armed, check=False)
+    assert killed.returncode == -9
+
+
+def test_what_a_killed_import_left_is_turned_back_in_steps_that_keep_nobody_waiting(
+    store: Store, directory: Path, clock: Clock
+) -> None:
+    broken_off(store, directory)
+    with Store.open(directory, clock=clock) as again:
+        left = [again.account_count()]
+        assert left[0] > CHUNK, "the start did not wait for it"
+        while again.rematch_step():
+            left.append(again.account_count())
+        assert left[-1] == 0
+        assert max(before - after for before, after in itertools.pairwise(left)) == CHUNK
+        assert [act.state for act in again.acts()] == ["dead"]
+        assert again.undo() is None and again.redo() is None
+
+
+def test_a_start_that_is_killed_while_it_turns_an_import_back_goes_on_at_the_next(
+    store: Store, directory: Path, clock: Clock
+) -> None:
+    broken_off(store, directory)
+    armed = os.environ | {"CRMMAIL_FAULT_AT": "store.turned:3"}
+    start = _UNDO.replace("store.undo()", "pass")
+    killed = subprocess.run([sys.executable, "-c", start, str(directory)], env=armed, check=False)
+    assert killed.returncode == -9
+    with Store.open(directory, clock=clock) as again:
+        assert again.account_count() > 0
+        work_off(again)
+        assert again.account_count() == 0
+        assert [act.state for act in again.acts()] == ["dead"]
+
+
+def test_the_same_file_taken_in_at_once_after_a_kill_is_there_whole(
+    store: Store, directory: Path, clock: Clock
+) -> None:
+    broken_off(store, directory)
+    with Store.open(directory, clock=clock) as again:
+        done = again.import_rows((Row(number, Account("", f"Firma {number}")) for number in range(FIRMS)), "firms.csv")
+        assert done.tally.accounts_new == FIRMS
+        work_off(again)
+        assert again.account_count() == FIRMS
+
+
+def test_an_import_that_breaks_off_lets_a_key_through_between_its_steps_back(store: Store) -> None:
+    numbers = filled(store, 1)
+    between: list[int] = []
+
+    def rows() -> Iterator[Row]:
+        for number in range(FIRMS):
+            yield Row(number, Account("", f"Firma {number}"))
+        raise OSError("the disk is gone")
+
+    store.subscribe(lambda _change: between.append(store.account_count()))
+    with pytest.raises(OSError, match="disk"):
+        store.import_rows(rows(), "firms.csv")
+    assert store.account_count() == 0
+    falling = between[between.index(max(between)) :]
+    assert max(before - after for before, after in itertools.pairwise(falling)) <= CHUNK
+    assert store.perform(Verb.TRASH, numbers) is not None
