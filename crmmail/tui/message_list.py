@@ -7,7 +7,7 @@ when its own message leaves, the next older one takes its place. Moving it repai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +16,6 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -293,11 +292,11 @@ class MessageList(BarredScroll, can_focus=False):
         self._strips = {}
         self.refresh()
 
-    def paint_lines(self, crop: Region) -> list[Strip]:
+    def paint_lines(self, lines: Sequence[int]) -> list[Strip]:
         """Every line of a paint with one look at where the list stands."""
         top = self.scroll_offset.y
         thumb = self.thumb(top, self.size.height)
-        return [self._line(top + y, y, y in thumb) for y in crop.line_range]
+        return [self._line(top + y, y, y in thumb) for y in lines]
 
     def render_line(self, y: int) -> Strip:
         """One line of the pane."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -137,29 +136,27 @@ class Reader(BarredScroll, can_focus=False):
         if self._text_width != self.shape.width:
             self.lay_out()
 
-    def paint_lines(self, crop: Region) -> list[Strip]:
+    def paint_lines(self, lines: Sequence[int]) -> list[Strip]:
         """Wrapped for the width there is: shown for the first time it is painted before it hears of its size."""
         if self.message is not None and self._text_width != self.shape.width:
             self._wrap()
-        return super().paint_lines(crop)
+        return super().paint_lines(lines)
 
     def render_line(self, y: int) -> Strip:
         """One line of text, a cell of margin at the left, the scrollbar at the right."""
-        index = self.scroll_offset.y + y
-        width = self.size.width - 1
-        thumb = y in self.thumb(self.scroll_offset.y, self.size.height)
-        base = self.ink()
+        top, (width, height) = self.scroll_offset.y, self.size
+        index, base = top + y, self.ink()
         if index >= len(self._lines):
-            return self._nothing(y, width + 1) if self.message is None else Strip.blank(width + 1, base)
+            return self._nothing(y, width) if self.message is None else Strip.blank(width, base)
         segments = [Segment(text, self.ink(part)) for text, part in self._lines[index].spans]
-        strip = Strip([Segment(" ", base), *segments]).adjust_cell_length(width, base)
+        strip = Strip([Segment(" ", base), *segments]).adjust_cell_length(width - 1, base)
         selection = self.text_selection
         span = selection.get_span(index) if selection is not None else None
         if span is not None:
             start, end = (format.width(self._plain(index)[:at]) if at > 0 else at for at in span)
-            strip = _marked(strip, start, width if end < 0 else end)
+            strip = _marked(strip, start, width - 1 if end < 0 else end)
         # The bar is no text: it has no place in a selection.
-        return Strip([*strip.apply_offsets(0, index), self.bar(thumb)], width + 1)
+        return Strip([*strip.apply_offsets(0, index), self.bar(y in self.thumb(top, height))], width)
 
     def _plain(self, index: int) -> str:
         return " " + "".join(text for text, _part in self._lines[index].spans)

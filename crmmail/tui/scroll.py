@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from rich.segment import Segment
@@ -25,12 +26,19 @@ class PaintedScroll(ScrollView, can_focus=True):
         self.active = False
         self._on_screen = False
         self._stale = False
+        self._drawn: dict[int, Strip] = {}  # line of the pane → as it was painted last
+        self._drawn_at: tuple[int, Size] = (0, Size(0, 0))
 
     # A repaint wished by what has no place on the screen (a hidden pane, a scrollbar without width) makes Textual
     # arrange the screen on the side, some milliseconds; the layout that follows finds nothing new and paints nothing.
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """As Textual's; kept for later while this is not on the screen."""
+        if regions:
+            for y in (y for region in regions for y in region.line_range):
+                self._drawn.pop(y, None)
+        else:
+            self._drawn.clear()
         if repaint and not layout and not recompose and not self._on_screen and self.is_attached:
             self._stale = True
             return self
@@ -48,15 +56,21 @@ class PaintedScroll(ScrollView, can_focus=True):
         self._on_screen = False
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of a paint.
+        """The lines of a paint: those that were not asked for anew as they are, the others painted.
 
-        Not through Textual's cache of lines, which knows them by place: all of them are others after a scroll, an act
-        or another message, and the borders and padding it would add these have none of. 3 ms less for a page.
+        Not through Textual's cache of lines: all of them are others after a scroll, an act or another message, and the
+        borders and padding it would add to each these have none of. 3 ms less for a page.
         """
-        width = self.outer_size.width
-        strips = self.paint_lines(crop)
+        width, look = self.outer_size.width, (self.scroll_offset.y, self.size)
+        if look != self._drawn_at:
+            self._drawn_at = look
+            self._drawn.clear()
+        missing = [y for y in crop.line_range if y not in self._drawn]
+        if missing:
+            self._drawn.update(zip(missing, self.paint_lines(missing), strict=True))
         if crop.height >= self.outer_size.height:
             self._stale = False  # this was the paint kept for later
+        strips = [self._drawn[y] for y in crop.line_range]
         if self.size.width != width:  # the last column is the scrollbar's
             base = self.ink()
             strips = [strip.adjust_cell_length(width, base) for strip in strips]
@@ -64,9 +78,9 @@ class PaintedScroll(ScrollView, can_focus=True):
             strips = [strip.crop(*crop.column_span) for strip in strips]
         return strips
 
-    def paint_lines(self, crop: Region) -> list[Strip]:
-        """Whole lines of the widget, in the colours the terminal can show."""
-        strips = [self.render_line(y) for y in crop.line_range]
+    def paint_lines(self, lines: Sequence[int]) -> list[Strip]:
+        """Lines of the pane, counted from its top, in the colours the terminal can show."""
+        strips = [self.render_line(y) for y in lines]
         filters = self.get_line_filters()
         if filters:  # NO_COLOR, colours by number
             background = self.background_colors[1]

@@ -68,7 +68,7 @@ def draft() -> Draft:
 @pytest.mark.parametrize("screen", ["new", "reply", "checks", "later", "outbox"])
 def test_looks(post, snap_compare, monkeypatch, screen, language, size):
     i18n.use(language)
-    monkeypatch.setattr(post, "complete", lambda text, limit=8, beside=(): list(draft().to[:2]))
+    monkeypatch.setattr(post, "complete", lambda *_asked, **_with: list(draft().to[:2]))
 
     async def before(pilot: Pilot[Any]) -> None:
         app = pilot.app
