@@ -51,6 +51,7 @@ class Graph(GraphSending):
         pace = Bucket(requests_per_second, burst, clock)
         self._calls = Calls(wire or Wire(base_url or BASE_URL, auth, ca_file, scope=SCOPE), pace)
         self._roles: dict[str, Role] = {}
+        self._aside: frozenset[str] = frozenset()  # ids of folders that are Exchange's own
 
     def close(self) -> None:
         """End all connections and all waiting."""
@@ -91,7 +92,7 @@ class Graph(GraphSending):
             level = [_children(item) for item in found if item.get("childFolderCount")]
             if not level:
                 break
-        return graph_json.folders_of(items, roles, self.mailbox)
+        return graph_json.folders_of(items, roles, self.mailbox, self._aside)
 
     def _listed(self, link: str) -> Iterator[dict[str, Any]]:
         loop = LoopGuard()
@@ -105,20 +106,23 @@ class Graph(GraphSending):
         """Folder id → role, by the names that are the same in every language; asked once."""
         if self._roles:
             return self._roles
-        names = list(graph_json.WELL_KNOWN.items())
-        calls = [Call("GET", f"/me/mailFolders/{name}?$select=id") for _role, name in names]
+        known = list(graph_json.WELL_KNOWN)
+        names = [*graph_json.WELL_KNOWN.values(), *graph_json.ASIDE]
+        calls = [Call("GET", f"/me/mailFolders/{name}?$select=id") for name in names]
         parts, error = self._calls.together(calls)
         if error is not None:
             raise error
         for part in parts.values():
             if part.ok and not part.told.get("id"):  # taking it for "no such folder" would misplace its messages
                 raise Transient(_("The server's answer was cut off or makes no sense."), status=part.status)
-        roles = {str(part.told["id"]): names[number][0] for number, part in parts.items() if part.told.get("id")}
+        ids = {number: str(part.told["id"]) for number, part in parts.items() if part.told.get("id")}
+        roles = {remote_id: known[number] for number, remote_id in ids.items() if number < len(known)}
         if not roles:  # a mailbox without even an inbox: what the server says of it, not an empty mailbox
             raise parts[0].error()
         has_archive = Role.ARCHIVE in roles.values()
         self.capabilities = replace(self.capabilities, archive=has_archive)
         self._roles = roles
+        self._aside = frozenset(ids.values()) - roles.keys()
         return roles
 
     # Bodies

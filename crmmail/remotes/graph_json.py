@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ WELL_KNOWN = {
     Role.ARCHIVE: "archive",
 }
 """Names that work as folder ids in every language; archive may be missing in a mailbox."""
+ASIDE = ("outbox", "conversationhistory")
+"""Folders Exchange keeps for itself: nobody's business while they hold nothing."""
 SELECT = ",".join(
     (
         "id,conversationId,internetMessageId,subject,from,sender,toRecipients,ccRecipients,bccRecipients,replyTo",
@@ -72,15 +74,19 @@ def load_place(cursor: str) -> Place:
 # Folders
 
 
-def folders_of(items: Iterable[Mapping[str, Any]], roles: Mapping[str, Role], mailbox: str) -> list[Folder]:
+def folders_of(
+    items: Iterable[Mapping[str, Any]], roles: Mapping[str, Role], mailbox: str, aside: Container[str] = ()
+) -> list[Folder]:
     """The folder list: those with a role in the interface's order, then the others as the server lists them.
 
-    `roles` maps folder ids to roles. Search folders show what others hold and are left out, hidden ones too.
+    `roles` maps folder ids to roles. Search folders show what others hold and are left out, hidden ones too; the ids
+    in `aside` are hidden while they are empty.
     """
     shown = {str(item["id"]): item for item in items if item.get("id") and _is_shown(item)}
     order = list(WELL_KNOWN)
     ranked = sorted(shown, key=lambda i: order.index(roles[i]) if i in roles else len(order))
-    return [_folder(shown[i], roles, shown, mailbox) for i in ranked]
+    folders = [_folder(shown[i], roles, shown, mailbox) for i in ranked]
+    return [replace(one, hidden=one.remote_id in aside and one.server_total == 0) for one in folders]
 
 
 def _is_shown(item: Mapping[str, Any]) -> bool:

@@ -65,6 +65,13 @@ def test_folders_are_read_in_any_depth_and_beyond_the_first_page(outlook: World)
     assert mirror.states() == outlook.truth()
 
 
+def test_empty_folders_of_exchange_itself_are_hidden_whatever_their_names(outlook: World) -> None:
+    for place in outlook.mailbox.places.values():
+        place.name = {"outbox": "Caixa de Saída"}.get(place.well_known, place.name)
+    hidden = {folder.name for folder in Mirror().pull(outlook.connect()).folders if folder.hidden}
+    assert hidden == {"Caixa de Saída", "Conversation History"}
+
+
 def test_hidden_and_search_folders_are_left_out(outlook: World) -> None:
     root = outlook.mailbox.place("msgfolderroot").id
     outlook.mailbox.new_place("Escondida", parent=root, hidden=True)

@@ -90,6 +90,16 @@ def test_folders_come_with_roles_first_and_without_what_holds_nothing() -> None:
     assert folders[0].server_total is None
 
 
+def test_what_exchange_keeps_for_itself_is_hidden_while_it_is_empty() -> None:
+    items = [{"id": "O", "displayName": "Outbox", "totalItemCount": 0}, {"id": "X", "totalItemCount": 0}]
+    hidden = [one.hidden for one in graph_json.folders_of(items, ROLES, "work", {"O"})]
+    assert hidden == [True, False]
+    items[0]["totalItemCount"] = 1
+    assert not graph_json.folders_of(items, ROLES, "work", {"O"})[0].hidden
+    del items[0]["totalItemCount"]
+    assert not graph_json.folders_of(items, ROLES, "work", {"O"})[0].hidden
+
+
 def test_a_place_survives_being_a_cursor() -> None:
     place = Place({"I": "/me/x", "T": "/me/y"}, {"T"}, {"m1", "m2"}, 30, 500)
     assert graph_json.load_place(place.dump()) == place
