@@ -154,13 +154,16 @@ class Belonging(Customers):
         pace = self._pace
         pace.plan = self._read(lambda connection: rematch.plan(connection, pace.plan))
         with self._writing():
-            began = time.thread_time()
-            change = self._commit(lambda connection: rematch.step(connection, limit or pace.size, pace.plan))
+            began = time.perf_counter()
+            change = self._commit(
+                lambda connection: rematch.step(connection, limit or pace.size, pace.plan, pace.weighing)
+            )
             if change is not None:
                 self._gather(change)
-                pace.took(time.thread_time() - began)
+                pace.took(time.perf_counter() - began)
         self._connections.tidy()
-        time.sleep(rematch.PAUSE)
+        if self._connections.lock.wanted:
+            time.sleep(rematch.PAUSE)
         return change is not None
 
     def _turn_step(self) -> bool:

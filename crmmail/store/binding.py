@@ -13,18 +13,20 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from crmmail.crm import match
-from crmmail.crm.match import Choice, Decision, People, Talk
-from crmmail.crm.model import Bound, Ignored, Owes, Reason
-from crmmail.model import Change, Headers, Role, State
-from crmmail.store import choices, codec, logbook, records, ties
-from crmmail.store.projection import ALL, Projection, places
+from crmmail.crm.match import Choice, Own
+from crmmail.crm.model import Bound, Owes
+from crmmail.model import Change, Headers
+from crmmail.store import choices, codec, logbook, outcomes, ties
+from crmmail.store.outcomes import Outcome, Spot
+from crmmail.store.projection import Projection
+from crmmail.store.weighing import Weighing
 
 TALK_LIMIT = 1_000  # messages: a longer conversation is a list's or a machine's, and answers for nobody
-CLASSIFY, WAITING, ACCOUNT = "classify", "waiting:", "account:"
-SPAM, TRASH, DRAFTS = Role.SPAM.value, Role.TRASH.value, Role.DRAFTS.value
 _MEMBERS = """SELECT m.id, m.mailbox, m.remote_id, m.thread, m.shown, m.message_id, m.sender_email, m.subject, b.twin,
 b.people, b.evidence, b.bound, b.accounts, b.verdict, b.placed, b.flags, b.weighed
 FROM json_each(?) j CROSS JOIN message m ON m.{column} = j.value LEFT JOIN bond b ON b.message = m.id
@@ -37,9 +39,8 @@ _UPDATE = """UPDATE bond SET people = ?, evidence = ?, bound = ?, accounts = ?, 
 weighed = ? WHERE message = ?"""  # leaves the index of twins alone
 Told = Mapping[int, tuple[Headers, Sequence[str]]]
 """Message → its headers and warnings, where the caller has just read them."""
-
-
-_UNDECIDED = Decision(Bound.QUEUED)
+_UNDECIDED = outcomes.outcome(match.Decision(Bound.QUEUED))
+_BY_ID = attrgetter("id")
 
 
 @dataclass(slots=True)
@@ -50,36 +51,35 @@ class _Member:
     mailbox: str
     remote_id: str
     thread: int
-    state: State
+    spot: Spot
     message_id: str
     sender: str
     subject: str
-    twin: int
-    people: str
-    evidence: str
-    before: tuple[object, ...] | None  # the row of `bond` as it is; None: there is none
-    visible: bool  # among all mail: neither trash nor spam, nor gone
-    weighed: int
+    before: tuple[Any, ...] | None  # the row of `bond` as it is, without its message; None: there is none
+    twin: int = 0
+    people: str = ""
+    evidence: str = ""
+    weighed: int = 0
     placed: str = ""
-    flags: int = 0
-    decision: Decision = _UNDECIDED
+    outcome: Outcome = _UNDECIDED
 
 
 class Binding:
-    """Binds messages within one cache transaction."""
+    """Binds messages within one cache transaction. `weighing`: what transactions before it learnt."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, weighing: Weighing | None = None) -> None:
         self._connection = connection
-        self._setting = choices.setting(connection)
-        self._own = choices.own(connection, self._setting)
-        self._aliases = records.of_kind(connection, records.ALIAS)
-        self._chosen = connection.execute("SELECT 1 FROM record WHERE kind = 'choice' LIMIT 1").fetchone() is not None
+        self._weighing = weighing or Weighing()
+        self._weighing.renew(connection)
         self._projection = Projection(connection)
-        self._seen = int(next(iter(connection.execute("SELECT seen FROM known")), (0,))[0])
         self._accounts: set[str] = set()
         self._moved: list[int] = []  # messages of which it is new whose they are
         self._talks: set[int] = set()  # the conversations that are looked at as a whole
         self._joined: list[tuple[int, str]] = []
+
+    @cached_property
+    def _own(self) -> Own:
+        return choices.own(self._connection, self._weighing.setting)
 
     def run(
         self,
@@ -98,12 +98,16 @@ class Binding:
         members = self._family(numbers, threads)
         if not members:
             return Change()
-        self._weigh(members, told or {}, afresh=afresh, reread=reread)
-        by_twin = self._copies(members)
-        self._decide(members)
-        _agree(by_twin)
-        self._place(members, by_twin)
-        self._write(members, told or {})
+        self._weigh(members.values(), told or {}, afresh=afresh, reread=reread)
+        copies = self._copies(members)
+        ordered = sorted(members.values(), key=_BY_ID)
+        talks = _by_thread(ordered)
+        self._decide(ordered, talks)
+        for group in copies:
+            for one, outcome in zip(group, outcomes.agreed([one.outcome for one in group]), strict=True):
+                one.outcome = outcome
+        self._place(talks, copies)
+        self._write(ordered, told or {})
         change = self._projection.finish()
         return Change(folders=change.folders, messages=frozenset(self._moved), accounts=frozenset(self._accounts))
 
@@ -134,43 +138,44 @@ class Binding:
         rows = (
             self._connection.execute(_MEMBERS.format(column=column), (json.dumps(values),)).fetchall() if values else []
         )
-        return {row[0]: self._member(row) for row in rows}
+        return {row[0]: _member(row) for row in rows}
 
-    def _member(self, row: Sequence[Any]) -> _Member:
-        number, mailbox, remote_id, thread, shown, header, sender, subject, twin, people, evidence = row[:11]
-        before = None if twin is None else (twin, people, evidence, *row[11:])
-        state = codec.text_state(shown)
-        visible = (mailbox, ALL) in places(mailbox, state)
-        return _Member(
-            number, mailbox, remote_id, thread, state, header, sender, subject, twin or 0,
-            people or "", evidence or "", before, visible, row[16] or 0,
-        )  # fmt: skip
+    def _copies(self, members: dict[int, _Member]) -> list[list[_Member]]:
+        """The members there are several copies of; copies in other conversations come in with these."""
+        twins = json.dumps(list({one.twin for one in members.values()}))
+        query = "SELECT b.message FROM json_each(?) j CROSS JOIN bond b ON b.twin = j.value"
+        elsewhere = [row[0] for row in self._connection.execute(query, (twins,)) if row[0] not in members]
+        if elsewhere:
+            query = "SELECT m.thread FROM json_each(?) j CROSS JOIN message m ON m.id = j.value"
+            threads = {row[0] for row in self._connection.execute(query, (json.dumps(elsewhere),))}
+            members |= self._load("id", elsewhere) | {
+                number: one
+                for number, one in self._load("thread", self._short(threads)).items()
+                if number not in members
+            }
+            self._weigh([one for one in members.values() if not one.people], {})
+        groups: dict[int, list[_Member]] = defaultdict(list)
+        for one in sorted(members.values(), key=_BY_ID):
+            groups[one.twin].append(one)
+        return [group for group in groups.values() if len(group) > 1]
 
     # what their people say
 
-    def _weigh(self, members: Mapping[int, _Member], told: Told, *, afresh: bool = False, reread: bool = False) -> None:
+    def _weigh(self, members: Iterable[_Member], told: Told, *, afresh: bool = False, reread: bool = False) -> None:
         fresh = []
-        read: dict[str, People] = {}
-        for number, one in members.items():
-            if not one.people or number in told or reread:
-                people = self._read(one, told.get(number))
-                read[one.people] = people
+        for one in members:
+            if not one.people or one.id in told or reread:
+                self._read(one, told.get(one.id))
                 fresh.append(one)
             elif afresh:
-                read[one.people] = ties.text_people(one.people)
                 fresh.append(one)
-        if not fresh:
-            return
-        known = choices.known(self._connection, read.values(), self._setting, self._aliases, chosen=self._chosen)
-        weighed: dict[tuple[str, str], str] = {}  # the same few people write most of an account's mail
+        weighing = self._weighing
+        weighing.learn(self._connection, [(one.people, one.subject) for one in fresh])
         for one in fresh:
-            key = (one.people, one.subject if known.tags else "")
-            if key not in weighed:
-                weighed[key] = ties.evidence_text(match.weigh(read[one.people], one.subject, known))
-            one.evidence = weighed[key]
-            one.weighed = self._seen
+            one.evidence = weighing.evidence(one.people, one.subject)
+            one.weighed = weighing.seen
 
-    def _read(self, one: _Member, told: tuple[Headers, Sequence[str]] | None) -> People:
+    def _read(self, one: _Member, told: tuple[Headers, Sequence[str]] | None) -> None:
         """Who takes part in a message; who does is found again by address and domain."""
         if told is None:
             row = self._connection.execute("SELECT packed FROM body WHERE message = ?", (one.id,)).fetchone()
@@ -185,171 +190,114 @@ class Binding:
             self._joined += [(one.id, email) for email in (*people.first, *people.others)]
         one.people = text
         one.twin = ties.twin(one.mailbox, one.remote_id, one.message_id, one.sender)
-        return people
-
-    def _copies(self, members: dict[int, _Member]) -> dict[int, list[_Member]]:
-        """The members by what they are copies of; copies in other conversations come in with these."""
-        twins = {one.twin for one in members.values()}
-        rows = self._connection.execute(
-            "SELECT b.message, m.thread FROM json_each(?) j CROSS JOIN bond b ON b.twin = j.value "
-            "CROSS JOIN message m ON m.id = b.message",
-            (json.dumps(list(twins)),),
-        ).fetchall()
-        elsewhere = [(number, thread) for number, thread in rows if number not in members]
-        if elsewhere:
-            members |= self._load("id", [number for number, _thread in elsewhere]) | {
-                number: one
-                for number, one in self._load("thread", self._short({thread for _n, thread in elsewhere})).items()
-                if number not in members
-            }
-            self._weigh({number: one for number, one in members.items() if not one.people}, {})
-        groups: dict[int, list[_Member]] = defaultdict(list)
-        for one in sorted(members.values(), key=lambda one: one.id):
-            groups[one.twin].append(one)
-        return groups
 
     # whose they are
 
-    def _decide(self, members: Mapping[int, _Member]) -> None:
+    def _decide(self, members: Iterable[_Member], talks: Iterable[Sequence[_Member]]) -> None:
         said = self._said(members)
-        talks: dict[int, list[_Member]] = defaultdict(list)
-        for one in sorted(members.values(), key=lambda one: one.id):
-            talks[one.thread].append(one)
-        for thread in talks.values():
-            talk = self._talk(thread, said)
-            for one in thread:
-                choice = said.get(("m", one.twin), match.NO_CHOICE)
-                decision = match.decide(one.id, ties.text_evidence(one.evidence), talk, choice)
-                one.decision = _in_place(decision, one.state)
+        for talk in talks:
+            shape = tuple([(one.evidence, one.spot.aside) for one in talk])
+            speaks = talk[0].thread in self._talks
+            if said:
+                of_talk = [said[key] for one in talk if (key := ("t", one.twin)) in said]
+                of_messages = [said.get(("m", one.twin), match.NO_CHOICE) for one in talk]
+                found = outcomes.decided(shape, speaks=speaks, of_talk=of_talk, of_messages=of_messages)
+            else:
+                found = outcomes.settled(shape, speaks=speaks)
+            for one, outcome in zip(talk, found, strict=True):
+                one.outcome = outcome
 
-    def _said(self, members: Mapping[int, _Member]) -> dict[tuple[str, int], Choice]:
+    def _said(self, members: Iterable[_Member]) -> dict[tuple[str, int], Choice]:
         """What the user said of these messages and conversations, of accounts that exist."""
-        if not self._chosen:
+        if not self._weighing.chosen:
             return {}
-        found = choices.of_messages(self._connection, {one.twin for one in members.values()})
-        found = {key: choices.lasting(choice, self._aliases) for key, choice in found.items()}
+        found = choices.of_messages(self._connection, {one.twin for one in members})
+        found = {key: choices.lasting(choice, self._weighing.aliases) for key, choice in found.items()}
         there = choices.existing(self._connection, found.values())
         return {key: Choice(choice.yes & there, choice.no) for key, choice in found.items()}
 
-    def _talk(self, thread: Sequence[_Member], said: Mapping[tuple[str, int], Choice]) -> Talk:
-        address: dict[str, int] = {}
-        domain: dict[str, int] = {}
-        yes: set[str] = set()
-        no: set[str] = set()
-        for one in thread:
-            if (choice := said.get(("t", one.twin))) is not None:
-                yes, no = (yes | choice.yes) - choice.no, (no | choice.no) - choice.yes
-            sure = ties.text_evidence(one.evidence).sure
-            if sure is not None and not one.state.folders & {SPAM, DRAFTS}:
-                (domain if sure.reason is Reason.DOMAIN else address).setdefault(sure.account, one.id)
-        if thread[0].thread not in self._talks:
-            address, domain = {}, {}
-        return Talk(address, domain, Choice(frozenset(yes), frozenset(no)))
-
     # where they stand
 
-    def _place(self, members: Mapping[int, _Member], by_twin: Mapping[int, Sequence[_Member]]) -> None:
+    def _place(self, talks: Iterable[Sequence[_Member]], copies: Iterable[Sequence[_Member]]) -> None:
         """Each message once in a list, whatever copies of it other mailboxes have: the oldest that is to be seen."""
-        last: dict[int, _Member] = {}
-        for one in members.values():
-            if (
-                one.thread in self._talks
-                and one.visible
-                and DRAFTS not in one.state.folders
-                and one.id > getattr(last.get(one.thread), "id", -1)
-                and match.owes(ties.text_people(one.people)) is not None
-            ):
-                last[one.thread] = one
-        for group in by_twin.values():
+        for talk in talks:
+            for one in talk:
+                one.placed = one.outcome.lists if one.spot.visible else ""
+            last = _last_word(talk) if talk[0].thread in self._talks else None
+            if last is not None and outcomes.owed(last.people) is Owes.WE:
+                last.placed = last.outcome.waiting
+        for group in copies:
             taken: set[str] = set()
             for one in group:
-                wanted = [place for place in _wanted(one, last.get(one.thread)) if place not in taken]
+                wanted = [place for place in one.placed.split(",") if place and place not in taken]
                 taken.update(wanted)
                 one.placed = ",".join(wanted)
-                one.flags = one.state.unread | one.state.starred << 1
 
-    def _write(self, members: Mapping[int, _Member], told: Told) -> None:
+    def _write(self, members: Iterable[_Member], told: Told) -> None:
         new, changed = [], []
-        self._projection.expect("", {place for one in members.values() for place in one.placed.split(",") if place})
         news = []  # it may be for the CRM: a message, or whose it is, is new
-        for one in sorted(members.values(), key=lambda one: one.id):
-            said, before = _said(one), one.before
-            row = (one.people, one.evidence, *said, ties.verdict_text(one.decision), one.placed, one.flags, one.weighed)
+        moved: dict[tuple[str, int, str, int], list[int]] = defaultdict(list)
+        for one in members:
+            before, outcome, flags = one.before, one.outcome, one.spot.flags
+            row = (
+                one.people, one.evidence, outcome.bound, outcome.accounts, outcome.verdict, one.placed, flags,
+                one.weighed,
+            )  # fmt: skip
             if before is None or before[0] != one.twin:
                 new.append((one.id, one.twin, *row))
             elif row != before[1:]:
                 changed.append((*row, one.id))
-            if before is None or before[6:8] != (one.placed, one.flags):
-                self._move(one)
-            if before is None or before[3:5] != said:
+            if before is None:
+                moved["", 0, one.placed, flags].append(one.id)
+            elif before[6] != one.placed or before[7] != flags:
+                moved[before[6], before[7], one.placed, flags].append(one.id)
+            if before is None or before[3] != outcome.bound or before[4] != outcome.accounts:
                 self._moved.append(one.id)
                 news.append(one)
             elif one.id in told:
                 news.append(one)
+        self._move(moved)
         if logbook.any_on(self._connection):
-            linked = [(one.id,) for one in news if one.decision.bound is Bound.LINKED]
+            linked = [(one.id,) for one in news if one.outcome.decision.bound is Bound.LINKED]
             self._connection.executemany("INSERT OR IGNORE INTO log_wanted(message) VALUES (?)", linked)
         self._connection.executemany(_UPSERT, new)
         self._connection.executemany(_UPDATE, changed)
         ties.join(self._connection, self._joined)
 
-    def _move(self, one: _Member) -> None:
-        before = str(one.before[6]).split(",") if one.before and one.before[6] else []
-        after = one.placed.split(",") if one.placed else []
-        flags = int(str(one.before[7])) if one.before else 0
-        for place in after:
-            was = flags if place in before else None
-            if was != one.flags:
-                self._stands(place, one.id, was, one.flags)
-        for place in before:
-            if place not in after:
-                self._stands(place, one.id, flags, None)
-
-    def _stands(self, place: str, number: int, was: int | None, now: int | None) -> None:
-        self._projection.stand(("", place), number, was, now)
-        if account := place.partition(":")[2]:
-            self._accounts.add(account)
+    def _move(self, moved: Mapping[tuple[str, int, str, int], Sequence[int]]) -> None:
+        """Into and out of the lists: messages by (their lists before, flags then, their lists now, flags now)."""
+        self._projection.expect("", {place for _before, _was, now, _flags in moved for place in now.split(",")})
+        for change, numbers in moved.items():
+            for place, was, now in outcomes.moves(*change):
+                self._projection.stand(("", place), numbers, was, now)
+                if account := place.partition(":")[2]:
+                    self._accounts.add(account)
 
 
-def _said(one: _Member) -> tuple[str, str]:
-    return one.decision.bound.value, ",".join(found.account for found in one.decision.matches)
+def _member(row: tuple[Any, ...]) -> _Member:
+    number, mailbox, remote_id, thread, shown, message_id, sender, subject, twin, people, evidence = row[:11]
+    spot = outcomes.spot(mailbox, shown)
+    if twin is None:
+        return _Member(number, mailbox, remote_id, thread, spot, message_id, sender, subject, None)
+    return _Member(
+        number, mailbox, remote_id, thread, spot, message_id, sender, subject, row[8:], twin, people, evidence, row[16]
+    )
 
 
-def _wanted(one: _Member, last: _Member | None) -> list[str]:
-    if not one.visible:
-        return []
-    if one.decision.bound is Bound.QUEUED:
-        return [CLASSIFY]
-    if one.decision.bound is not Bound.LINKED:
-        return []
-    accounts = [found.account for found in one.decision.matches]
-    found = [f"{ACCOUNT}{account}" for account in accounts]
-    if last is one and match.owes(ties.text_people(one.people)) is Owes.WE:
-        found += [WAITING.rstrip(":"), *(f"{WAITING}{account}" for account in accounts)]
-    return found
+def _by_thread(ordered: Iterable[_Member]) -> list[list[_Member]]:
+    """The conversations, the messages of each in the order of `ordered`."""
+    found: dict[int, list[_Member]] = defaultdict(list)
+    for one in ordered:
+        found[one.thread].append(one)
+    return list(found.values())
 
 
-def _in_place(decision: Decision, state: State) -> Decision:
-    """A verdict where the message lies: spam proves nothing; what is thrown away, or not sent yet, asks nothing."""
-    by_hand = decision.bound is Bound.LINKED and decision.matches[0].reason is Reason.MANUAL
-    if SPAM in state.folders and not by_hand:
-        return Decision(Bound.IGNORED, why=Ignored.SPAM)
-    if decision.bound is Bound.QUEUED and TRASH in state.folders:
-        return Decision(Bound.IGNORED, why=Ignored.TRASH)
-    if decision.bound is Bound.QUEUED and DRAFTS in state.folders:
-        return Decision(Bound.IGNORED, why=Ignored.DRAFT)
-    return decision
-
-
-def _agree(by_twin: Mapping[int, Sequence[_Member]]) -> None:
-    """Copies of one message belong to the same account: what the strongest reason says of any of them."""
-    for group in by_twin.values():
-        linked = [one.decision for one in group if one.decision.bound is Bound.LINKED]
-        if len(group) > 1 and linked:
-            best = max(linked, key=lambda decision: decision.matches[0].reason)
-            for one in group:
-                if one.decision.bound is Bound.QUEUED:
-                    one.decision = best
+def _last_word(talk: Sequence[_Member]) -> _Member | None:
+    """The newest message of a conversation that is a word between us and them, and is to be seen."""
+    for one in reversed(talk):
+        if one.spot.visible and not one.spot.aside & outcomes.DRAFTS and outcomes.owed(one.people) is not None:
+            return one
+    return None
 
 
 def forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> tuple[set[int], Change]:
@@ -363,7 +311,7 @@ def forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> tuple[set[
     ).fetchall()
     for number, _twin, placed, flags, people in rows:
         for place in filter(None, placed.split(",")):
-            view.stand(("", place), number, flags, None)
+            view.stand(("", place), [number], flags, None)
         read = ties.text_people(people)
         ties.part(connection, [(number, email) for email in (*read.first, *read.others)])
     connection.execute("DELETE FROM bond WHERE message IN (SELECT value FROM json_each(?))", (given,))

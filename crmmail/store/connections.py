@@ -62,6 +62,30 @@ def tune_writer(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {UNTENDED_PAGES}")
 
 
+class WriteLock:
+    """A re-entrant lock that knows whether anybody waits for it: what works for long in short steps can step aside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._waiting: list[None] = []  # growing and shrinking a list is one step of the interpreter; counting is not
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._waiting.append(None)
+            try:
+                self._lock.acquire()
+            finally:
+                self._waiting.pop()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether another thread waits for it now."""
+        return bool(self._waiting)
+
+
 class _Reader:
     """A thread's own read-only connection; closed with its thread."""
 
@@ -84,7 +108,7 @@ class Connections:
     def __init__(self, directory: Path, writer: sqlite3.Connection | None) -> None:
         self._directory = directory
         self.writer = writer
-        self.lock = threading.RLock()
+        self.lock = WriteLock()
         self.generation = 0
         self._local = threading.local()
 

@@ -134,14 +134,16 @@ class Projection:
         if before is None and new_flags & 1 and ("", INBOX) in new:
             self.arrivals.add(number)
 
-    def stand(self, place: Place, number: int, before: int | None, after: int | None) -> None:
-        """A message stands in a list with these flags now, and stood there with those before (None: not at all)."""
+    def stand(self, place: Place, numbers: Sequence[int], before: int | None, after: int | None) -> None:
+        """Messages stand in a list with these flags now, and stood there with those before (None: not at all)."""
+        folder = self.folder(place)
         if after is None:
-            self._out.append((self.folder(place), number))
+            self._out += [(folder, number) for number in numbers]
         elif after != before:
-            self._in.append((self.folder(place), number, after))
+            self._in += [(folder, number, after) for number in numbers]
         total = (after is not None) - (before is not None)
-        self._count(place, total, ((after or 0) & 1) - ((before or 0) & 1))
+        unread = ((after or 0) & 1) - ((before or 0) & 1)
+        self._count(place, total * len(numbers), unread * len(numbers))
 
     def _count(self, place: Place, total: int, unread: int) -> None:
         self.folders.add(place)

@@ -14,19 +14,20 @@ import sqlite3
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from crmmail.model import Change
 from crmmail.store import binding, choices, ties
+from crmmail.store.weighing import Weighing
 
 T = TypeVar("T")
 EVERYTHING, OURSELVES = "*", "*own"
 MANY = 1_000  # addresses and domains: beyond that it is cheaper to look at all mail once
 STEP = 120  # messages: how many the first step takes; `Pace` finds what fits
 SHORTEST, LONGEST = 20, 400  # messages
-GOAL = 0.004  # seconds of CPU a step may take: a key that waits for it still answers within a frame
-PAUSE = 0.0005  # seconds between steps: whoever waits for the lock has it first, for locks are not fair
+GOAL = 0.004  # seconds a step may hold the lock: a key that waits for it still answers within a frame
+PAUSE = 0.0005  # seconds after a step: whoever waits for the lock has it first, for locks are not fair
 _PARTY = """SELECT p.message FROM party_address a CROSS JOIN party p ON p.address = a.id
 WHERE a.reversed >= ? AND a.reversed <= ?"""
 _BOUND = "FROM folder f CROSS JOIN place p ON p.folder = f.id WHERE f.mailbox = '' AND f.key = ?"
@@ -99,9 +100,10 @@ class Pace:
 
     size: int = STEP
     plan: Plan | None = None
+    weighing: Weighing = field(default_factory=Weighing)
 
     def took(self, seconds: float) -> None:
-        """A step of `size` messages took this much CPU: the next takes as many as fit."""
+        """A step of `size` messages took so long, on a machine as busy as it is: the next takes as many as fit."""
         fitting = int(self.size * GOAL / max(seconds, GOAL / 4))
         self.size = max(SHORTEST, min(LONGEST, (self.size + fitting) // 2))
 
@@ -121,8 +123,15 @@ def plan(connection: sqlite3.Connection, before: Plan | None = None) -> Plan | N
     return Plan(row[1], found)
 
 
-def step(connection: sqlite3.Connection, limit: int = STEP, planned: Plan | None = None) -> Change | None:
-    """Look at the next messages; None when there is nothing left to do. What is `planned` spares looking for them."""
+def step(
+    connection: sqlite3.Connection,
+    limit: int = STEP,
+    planned: Plan | None = None,
+    weighing: Weighing | None = None,
+) -> Change | None:
+    """Look at the next messages; None when there is nothing left to do. What is `planned` spares looking for them, and
+    `weighing` what the steps before found out.
+    """
     row = connection.execute("SELECT key, message, edit, asked FROM rematch ORDER BY key LIMIT 1").fetchone()
     if row is None:
         return None
@@ -132,7 +141,7 @@ def step(connection: sqlite3.Connection, limit: int = STEP, planned: Plan | None
         connection.execute("DELETE FROM rematch WHERE key = ?", (key,))
         return Change()
     numbers = _stale(connection, found, edit, whatever=key[0] in "*~")
-    change = binding.Binding(connection).run(numbers, afresh=True, reread=key == OURSELVES)
+    change = binding.Binding(connection, weighing).run(numbers, afresh=True, reread=key == OURSELVES)
     connection.execute(
         "UPDATE rematch SET message = ?, done = min(total, done + ?) WHERE key = ? AND asked = ?",
         (found[-1], len(found), key, asked),

@@ -193,6 +193,7 @@ class Store(WrittenFor):
                 raise faults.explain(error) from error
             self._connections.replace(writer)
             self._in_transaction(self._register_again)
+            self._pace = rematch.Pace()  # what was learnt of the damaged files
             self._stale = True
         self._publish(Change(mailboxes=frozenset(self._registered)))
 
