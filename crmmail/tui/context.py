@@ -37,7 +37,7 @@ class Context:
     mailboxes: int = 1
     box: str = ""  # provider of the mailbox under the cursor of the Mailboxes screen
     held: bool = False  # it is paused by the user
-    trouble: str = ""  # sign_in | paused: what the mailbox in view needs the user for
+    trouble: str = ""  # sign_in | paused: what a mailbox needs the user for
     outbox: int = 0
     sending: str = ""  # state of the outgoing message under the outbox's cursor
     acts: int = 0  # changes of messages there

@@ -121,6 +121,7 @@ class Keeping(Base):
             return
         from crmmail import mailboxes
 
+        known = any(box.id == done.name for box in self.store.mailboxes())
         mailboxes.register(self.store, self.settings)
         if self.engine is None:
             threading.Thread(target=self.start_engine, name="crmmail-start", daemon=True).start()
@@ -129,8 +130,11 @@ class Keeping(Base):
                 self.engine.add(box)
             self.engine.resume(done.name)
         self.drain()
-        self.main.show_folder(done.name, Role.INBOX.value)
-        self.main.say(_("{address} is connected").format(address=done.address))
+        if known:  # the user stays with what the session was needed for
+            self.main.say(_("Signed in to {address} again").format(address=done.address))
+        else:
+            self.main.show_folder(done.name, Role.INBOX.value)
+            self.main.say(_("{address} is connected").format(address=done.address))
 
     def connect_crm(self) -> None:
         """The guide to a CRM: a new one, or the keys of the one there is."""

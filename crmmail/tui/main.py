@@ -175,17 +175,15 @@ class MainScreen(Writing, Finding, CustomerLog):
 
     @property
     def trouble(self) -> str:
-        """What a mailbox in view needs the user for: 'sign_in', 'paused' or ''."""
+        """What a mailbox needs the user for: 'sign_in', 'paused' or ''."""
         status = self.troubled()
         return status.phase.value if status else ""
 
     def troubled(self) -> Status | None:
-        """The first mailbox in view that needs the user."""
+        """The first mailbox that needs the user, those in view before the others: the folders name the key for all."""
         shown = self.messages.query_shown.mailbox
-        for name, status in self.statuses.items():
-            if status.phase in NEEDS_USER and shown in ("", name):
-                return status
-        return None
+        troubled = [status for status in self.statuses.values() if status.phase in NEEDS_USER]
+        return min(troubled, key=lambda status: shown not in ("", status.mailbox), default=None)
 
     # --- following the store
 

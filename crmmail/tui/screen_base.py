@@ -85,7 +85,7 @@ class MailScreen(Keyboard, Screen[None]):
         raise NotImplementedError
 
     def troubled(self) -> Status | None:
-        """The first mailbox in view that needs the user."""
+        """The first mailbox that needs the user, those in view before the others."""
         raise NotImplementedError
 
     def choose_side(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from crmmail import i18n
 from crmmail.model import Phase, Query, Status
+from crmmail.signing import Done
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.menu import ActionsMenu
 from crmmail.tui.palette import Palette
@@ -288,3 +289,31 @@ async def test_an_empty_list_says_why_as_soon_as_that_is_known(store):
         assert "All done" in shown(app)
         store.say(Status("gmail", Phase.SIGN_IN, "The session is over."))
         await until(pilot, lambda: "Session expired" in shown(app))
+
+
+async def test_the_key_beside_a_mailbox_out_of_view_signs_in_to_it_once_none_in_view_needs_it(store, monkeypatch):
+    connect(store, "gmail")
+    connect(store, "outlook", 1)
+    asked: list[str] = []
+    app = app_on(store)
+    monkeypatch.setattr(app, "sign_in", asked.append)
+    async with app.run_test(size=(120, 36)) as pilot:
+        store.say(Status("outlook", Phase.SIGN_IN, "The session is over."))
+        app.main.show_folder("gmail", "inbox")
+        await until(pilot, lambda: "C Sign in" in shown(app))
+        await pilot.press("C")
+        assert asked == ["outlook"]
+        store.say(Status("gmail", Phase.SIGN_IN, "The session is over."))
+        await until(pilot, lambda: shown(app).count("Sign in again (C)") >= 2)
+        await pilot.press("C")
+        assert asked == ["outlook", "gmail"]
+
+
+async def test_who_signs_in_again_stays_with_what_the_session_was_needed_for(store):
+    connect(store, "gmail")
+    app = app_on(store)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.main.show_folder("gmail", "trash")
+        app._signed_in(Done("me@gmail.example", "file", "gmail"))
+        await until(pilot, lambda: "Signed in to me@gmail.example again" in shown(app))
+        assert app.main.messages.query_shown == Query("gmail", "trash")
