@@ -23,7 +23,7 @@ from crmmail.errors import SettingsError
 from crmmail.i18n import LANGUAGES, _
 
 PROVIDERS = ("gmail", "outlook", "imap")
-CRMS = ("sharpspring", "tryton", "bcc")
+CRMS = ("sharpspring", "tryton", "bcc", "local")
 SECURITIES = ("tls", "starttls")
 SENT_COPIES = ("auto", "server", "append")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

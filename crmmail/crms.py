@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crmmail import config, mailboxes
-from crmmail.crm.connection import BCC, SHARPSPRING, CrmConnected, CrmWish
+from crmmail.crm.connection import BCC, LOCAL, SHARPSPRING, CrmConnected, CrmWish
 from crmmail.errors import AuthRequired, SettingsError, SignInError
 from crmmail.i18n import _
 from crmmail.model import SendState
@@ -35,7 +35,7 @@ def connector(place: config.Profile, settings: config.Settings, store: Store | N
 
     def connect() -> Crm:
         chosen = settings.crm
-        if chosen.kind == BCC:
+        if chosen.kind in (BCC, LOCAL):
             return _made(settings, chosen, "", store)
         held = mailboxes.tokens(place, settings).get(token_name(chosen.kind))
         if held is None or not held.client_secret:
@@ -71,6 +71,10 @@ def _made(settings: config.Settings, chosen: config.CrmSettings, secret: str, st
             ca_file=chosen.ca_file or None,
             authors=[chosen.author] if chosen.author else ours,
         )
+    if chosen.kind == LOCAL:
+        from crmmail.remotes.local import Local
+
+        return Local(chosen.kind, store)
     if chosen.kind == BCC:
         from crmmail.remotes.dropbox import Dropbox
 
@@ -107,7 +111,7 @@ class ProfileCrmGuide:
     def connect(self, wish: CrmWish, wanted: Callable[[], bool] = lambda: True) -> CrmConnected:
         """Ask the CRM who we are; only when it answers, and nobody left meanwhile, is anything kept."""
         there = self._settings.crm.kind
-        if there and there != wish.kind:
+        if there and there not in (wish.kind, LOCAL):
             raise SettingsError(
                 _("{name} is connected already, and there is one CRM at a time.").format(name=there),
                 next_step=_("Disconnect it first: `crmmail crm disconnect`."),

@@ -8,11 +8,12 @@ from typing import Protocol
 
 from crmmail.i18n import N_
 
-SHARPSPRING, TRYTON, BCC = "sharpspring", "tryton", "bcc"
+SHARPSPRING, TRYTON, BCC, LOCAL = "sharpspring", "tryton", "bcc", "local"
 LABELS = {
     SHARPSPRING: "SharpSpring (Lead Gen & CRM)",
     TRYTON: "Tryton 8",
     BCC: N_("Any CRM with a dropbox address (Bcc)"),
+    LOCAL: N_("This computer (no CRM is needed)"),
 }
 
 
@@ -45,6 +46,7 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
         ),
     ),
     BCC: (Question("address", N_("Dropbox address"), N_("your CRM shows it where it explains logging by e-mail")),),
+    LOCAL: (),
 }
 
 

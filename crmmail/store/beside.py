@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from crmmail.crm.model import AccountRow, Briefing, Figures, LogState, LogStatus, TimelineEntry, Unlogged
+from crmmail.faultpoint import fault
 from crmmail.model import Change
-from crmmail.store import briefing, directory
+from crmmail.store import briefing, diary, directory
 from crmmail.store.mirror import Mirroring
 
 TIMELINE = 500
@@ -70,6 +71,21 @@ class Beside(Mirroring):
         with self._writing():
             self._commit(lambda connection: briefing.keep_timeline(connection, account, told, self._now_ms()))
             self._gather(Change(accounts=frozenset({account})))
+
+    def keep_entry(self, account: str, told: TimelineEntry) -> str:
+        """Log what happened with an account on this computer, once for each message: its id. '' : no such account."""
+        with self._writing():
+            found = self._read(lambda connection: directory.account(connection, account))
+            if found is None:
+                return ""
+            number, new = self._commit(lambda connection: diary.keep(connection, found.id, told))
+            fault("store.kept")
+            self._gather(Change(accounts=frozenset({found.id}) if new else frozenset()))
+        return number
+
+    def kept_entries(self, account: str) -> list[TimelineEntry]:
+        """What was logged of an account on this computer, newest first."""
+        return self._read(lambda connection: diary.entries(connection, directory.resolve(connection, account)))
 
     def similar_accounts(self, account: str) -> list[AccountRow]:
         """Accounts that may be the same customer: a domain, tax id, address or name in common. To be merged, or not."""

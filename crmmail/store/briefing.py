@@ -16,7 +16,7 @@ from statistics import median
 from crmmail.crm import match
 from crmmail.crm.model import Account, Contact, Figures, FileSeen, Owes, TimelineEntry, Week
 from crmmail.model import ID_SEQUENCE_BITS, Address, Draft, Row
-from crmmail.store import choices, codec, directory, drafts, ties, window
+from crmmail.store import choices, codec, diary, directory, drafts, ties, window
 
 LOOKED_AT = 200  # messages of an account
 TALK = 50  # messages of a conversation
@@ -196,7 +196,8 @@ def _answers(mail: Sequence[Mail]) -> tuple[list[int], list[int]]:
 
 
 def timeline(connection: sqlite3.Connection, account: str, limit: int) -> list[TimelineEntry]:
-    """Our mail with an account and what its CRM told, newest first; a message both know of stands once, as ours."""
+    """Our mail with an account, what its CRM told and what was logged here, newest first; a message that several know
+    of stands once, as ours."""
     numbers = [one.id for one in mail_of(connection, account, limit)]
     sent = {one.id: one.sent for one in mail_of(connection, account, limit)}
     headers = dict(
@@ -212,7 +213,9 @@ def timeline(connection: sqlite3.Connection, account: str, limit: int) -> list[T
         for row in window.of_ids(connection, numbers)
     ]
     known = {entry.message_id for entry in mail if entry.message_id}
-    told = [entry for entry in told_timeline(connection, account) if entry.message_id not in known]
+    others = {entry.message_id or entry: entry for entry in diary.entries(connection, account)}
+    others |= {entry.message_id or entry: entry for entry in told_timeline(connection, account)}
+    told = [entry for entry in others.values() if entry.message_id not in known]
     return sorted((*mail, *told), key=lambda entry: -entry.when_ms)[:limit]
 
 

@@ -16,7 +16,7 @@ from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line, clean_text
 from crmmail.model import Act, Change
-from crmmail.store import cards, directory, following, records, rematch
+from crmmail.store import cards, diary, directory, following, records, rematch
 from crmmail.store.writing import Writing
 
 
@@ -90,6 +90,7 @@ class Customers(Writing):
             return None
         wanted: dict[records.Key, str | None] = {(records.ACCOUNT, found.id): None}
         wanted |= {(records.CONTACT, one.id): None for one in self.contacts(found.id)}
+        wanted |= self._read(lambda connection: diary.moved(connection, [found.id], ""))
         return self._records_deed(records.REMOVE_ACCOUNT, 1, found.name, wanted)
 
     def remove_contact(self, uid: str) -> Act | None:
@@ -116,6 +117,8 @@ class Customers(Writing):
             for one in self.contacts(other.id):
                 wanted[records.CONTACT, one.id] = cards.contact_text(replace(one, account=into.id))
         wanted[records.ACCOUNT, into.id] = cards.account_text(into)
+        gone = [found.id for found in rest]
+        wanted |= self._read(lambda connection: diary.moved(connection, gone, into.id))
         return self._records_deed(records.MERGE_ACCOUNTS, len(rest) + 1, into.name, wanted)
 
     def _records_deed(self, kind: str, count: int, title: str, wanted: Mapping[records.Key, str | None]) -> Act | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crmmail.crm import dropbox, fence
+from crmmail.crm.connection import LOCAL
 from crmmail.crm.fence import Chosen, Rules
 from crmmail.crm.model import (
     Account,
@@ -177,14 +178,10 @@ def refusal(
 
 
 def entry(
-    connection: sqlite3.Connection,
-    letter: Letter,
-    told: tuple[Headers, Body],
-    account: Account,
-    choice: Chosen,
-    own: Any,
+    connection: sqlite3.Connection, letter: Letter, told: tuple[Headers, Body], account: Account, crm: str, said: Rules
 ) -> LogEntry:
-    """What the CRM would be told, exactly."""
+    """What the CRM called `crm` would be told, exactly. On this computer an account is known by our own id."""
+    choice, there = chosen(connection, letter, account), account.id if crm == LOCAL else account.remote_id
     people = [one.email.lower() for one in (told[0].sender, *told[0].to, *told[0].cc) if one.email]
     contacts = [
         one.remote_id
@@ -192,7 +189,7 @@ def entry(
         if one.account == account.id and one.crm == account.crm and one.remote_id
     ]
     return fence.entry(
-        told[0], told[1], letter.received_ms, own, choice, account.remote_id, contacts,
+        told[0], told[1], letter.received_ms, said.own, choice, there, contacts,
         lambda: _files(connection, letter, told[1]),
     )  # fmt: skip
 
@@ -298,10 +295,10 @@ def _state(
 
 
 def told_to(account: Account, connected: frozenset[str]) -> str:
-    """The CRM an account's mail is told to: its own, else one with a dropbox address, which takes any; '' for none."""
+    """The CRM an account's mail is told to: its own, else one that takes any account of ours; '' for none."""
     if account.crm in connected and account.remote_id:
         return account.crm
-    return dropbox.NAME if dropbox.NAME in connected else ""
+    return next((name for name in (dropbox.NAME, LOCAL) if name in connected), "")
 
 
 def why_not(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from crmmail.crm.model import CrmPage
 from crmmail.faultpoint import fault
-from crmmail.store import mirrored
+from crmmail.model import Change
+from crmmail.store import mirrored, records
 from crmmail.store.belonging import Belonging
 
 
@@ -28,8 +29,15 @@ class Mirroring(Belonging):
                 self._derive()
 
     def settle_crm(self, crm: str, place: str) -> None:
-        """Say which company or database this CRM is. Another one than before: what was mirrored stays as our own."""
+        """Say which company or database this CRM is, the one there is from now on.
+
+        Another one than before: what was mirrored stays as our own, and nothing is chosen to be logged.
+        """
         with self._writing():
+            others = [name for name in self._read(lambda desk: records.keys(desk, records.CONNECTED)) if name != crm]
+            if others:
+                self._commit(lambda connection: mirrored.end_all(connection, others))
+                self._gather(Change(crm=True))
             if self._commit(lambda connection: mirrored.settle(connection, crm, place)):
                 self._derive()
 

@@ -24,6 +24,8 @@ OWN_ADDRESSES = "@"
 """Before a remote id: the contact that holds a company's own mail addresses, which an account has no place for."""
 _ACCOUNT_FIELDS = ("name", "domains", "tax_id", "website", "phone", "owner", "notes", "fields")
 _CONTACT_FIELDS = ("account", "name", "addresses", "phones", "role")
+LAST = ""
+"""In the place of a CRM's name: the one that was connected last."""
 Wanted = dict[records.Key, str | None]
 
 
@@ -68,15 +70,36 @@ def settle(connection: sqlite3.Connection, crm: str, place: str) -> int:
     """Note which place this CRM is: whose rows its ids name. How many records differ.
 
     Another one than before (another company, another database) has other rows under the same ids: what was mirrored
-    from the former stays, as accounts and contacts of our own.
+    from the former stays, as accounts and contacts of our own. What was chosen to be logged was chosen for the former:
+    it is not told to another one before it is chosen again.
     """
-    before = _place(connection, crm)
-    if before == place:
-        return 0
-    wanted: Wanted = _let_go(connection, crm) if before else {}
-    cursor_kept = "" if before else cursor(connection, crm)
-    wanted[records.CRM, crm] = json.dumps({"cursor": cursor_kept, "place": place})
+    before, last = _place(connection, crm), _place(connection, LAST)
+    wanted: Wanted = {}
+    if before != place:
+        wanted = _let_go(connection, crm) if before else {}
+        cursor_kept = "" if before else cursor(connection, crm)
+        wanted[records.CRM, crm] = json.dumps({"cursor": cursor_kept, "place": place})
+    if last != place:
+        wanted[records.CRM, LAST] = json.dumps({"place": place})
+        wanted |= _choices_over(connection) if last else {}
     return records.write(connection, 0, wanted)
+
+
+def _choices_over(connection: sqlite3.Connection) -> Wanted:
+    """Nothing is chosen to be logged; how much of it would be, stays."""
+    said = records.under(connection, records.SETTING, "log:")
+    return {
+        (records.SETTING, key): json.dumps({**plain, "on": None, "since_ms": 0})
+        for key, plain in ((key, json.loads(text)) for key, text in said.items())
+        if plain.get("on")
+    }
+
+
+def end_all(connection: sqlite3.Connection, names: Iterable[str]) -> None:
+    """These CRMs are no longer connected: what they told stays, what waited for them is given up."""
+    for name in names:
+        records.write(connection, 0, {(records.CONNECTED, name): None})
+        connection.execute("UPDATE crm_op SET state = 'cancelled' WHERE crm = ? AND state != 'logged'", (name,))
 
 
 def _let_go(connection: sqlite3.Connection, crm: str) -> Wanted:

@@ -24,6 +24,7 @@ ALIAS = "alias"  # an account that was merged into another
 SETTING = "setting"
 CRM = "crm"  # how far a CRM was heard
 CONNECTED = "connected"  # a CRM, and what it can do
+ENTRY = "entry"  # what was logged of an account on this computer
 TOLD = "told"  # an account or contact as its CRM told it last
 
 CREATE_ACCOUNT, CREATE_CONTACT = "create_account", "create_contact"
@@ -59,6 +60,15 @@ def many(connection: sqlite3.Connection, kind: str, keys: Iterable[str]) -> dict
         "SELECT r.key, CAST(r.content AS BLOB), r.hash FROM json_each(?) j CROSS JOIN record r "
         "ON r.kind = ? AND r.key = j.value",
         (json.dumps(list(keys)), kind),
+    )
+    return dict(_intact(kind, rows))
+
+
+def under(connection: sqlite3.Connection, kind: str, prefix: str) -> dict[str, str]:
+    """The intact records whose keys begin with `prefix`."""
+    rows = connection.execute(
+        "SELECT key, CAST(content AS BLOB), hash FROM record WHERE kind = ? AND key >= ? AND key < ?",
+        (kind, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)),
     )
     return dict(_intact(kind, rows))
 

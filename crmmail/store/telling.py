@@ -27,7 +27,7 @@ from crmmail.crm.model import (
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Act, Change, Draft
-from crmmail.store import belonging, cards, choices, directory, logbook, records
+from crmmail.store import belonging, cards, choices, directory, logbook, mirrored, records
 from crmmail.store.beside import Beside
 from crmmail.store.logbook import Op
 
@@ -49,7 +49,7 @@ class Telling(Beside):
     def unregister_crm(self, name: str) -> None:
         """A CRM is no longer connected: what it told stays, what waited for it is given up."""
         with self._writing():
-            self._commit(lambda connection: _unregister(connection, name))
+            self._commit(lambda connection: mirrored.end_all(connection, [name]))
             self._gather(Change(crm=True))
 
     def crms(self) -> dict[str, CrmCapabilities]:
@@ -205,11 +205,6 @@ def _of(mailbox: str, account: str) -> str:
     return f"account:{account}" if account else f"mailbox:{mailbox}"
 
 
-def _unregister(connection: sqlite3.Connection, name: str) -> None:
-    records.write(connection, 0, {(records.CONNECTED, name): None})
-    connection.execute("UPDATE crm_op SET state = 'cancelled' WHERE crm = ? AND state != 'logged'", (name,))
-
-
 def _private(
     connection: sqlite3.Connection, messages: list[int], private: bool, scope: Scope
 ) -> dict[records.Key, str | None]:
@@ -238,8 +233,8 @@ def _preview(connection: sqlite3.Connection, message: int) -> tuple[LogState | N
         why, account = logbook.why_not(connection, letter, said, connected, asked=True)
         told = logbook.content(connection, letter)
         if why is None and account is not None and told is not None:
-            choice = logbook.chosen(connection, letter, account)
-            return state, logbook.entry(connection, letter, told, account, choice, said.own)
+            crm = logbook.told_to(account, connected)
+            return state, logbook.entry(connection, letter, told, account, crm, said)
     return state, None
 
 
@@ -355,7 +350,7 @@ def _built_entry(connection: sqlite3.Connection, op: Op) -> _Built:
         return None
     if against is not None or told is None:
         return logbook.CANCELLED, ""
-    return logbook.entry(connection, letter, told, account, logbook.chosen(connection, letter, account), said.own)
+    return logbook.entry(connection, letter, told, account, op.crm, said)
 
 
 def _claim(connection: sqlite3.Connection, built: list[tuple[Op, _Built]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crmmail.crm.connection import LABELS
+from crmmail.crm.connection import LABELS, LOCAL
 from crmmail.crm.model import Ignored, Link, LogState, LogStatus, Owes, Reason, Scope, Unlogged, Visibility
 from crmmail.i18n import _
 from crmmail.tui import words
@@ -124,6 +124,8 @@ def log_state(state: LogState) -> tuple[str, str]:
         case LogStatus.SENDING:
             return _("Being logged"), words.BUSY
         case LogStatus.LOGGED:
+            if state.crm == LOCAL:
+                return _("Logged on this computer"), words.OK
             return (_("Logged in {crm}").format(crm=crm_name(state.crm)) if state.crm else _("Logged")), words.OK
         case LogStatus.FAILED:
             return _("Not logged: {why}").format(why=state.error or _("refused")), words.BAD

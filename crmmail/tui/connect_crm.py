@@ -20,7 +20,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from crmmail.crm.connection import BCC, LABELS, QUESTIONS, CrmConnected, CrmGuide, CrmWish
+from crmmail.crm.connection import BCC, LABELS, LOCAL, QUESTIONS, CrmConnected, CrmGuide, CrmWish
 from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _
 from crmmail.tui import format
@@ -127,7 +127,7 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
         self._ask()
 
     def _ask(self) -> None:
-        """The questions of this CRM, the first field ready for typing."""
+        """The questions of this CRM, the first field ready for typing. Where there is none, the trial."""
         asked = QUESTIONS[self._kind]
         for number in range(MOST_QUESTIONS):
             self.query_one(f"#line{number}").display = number < len(asked)
@@ -136,7 +136,10 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
             field = self._field(number)
             field.password, field.placeholder = question.secret, _(question.hint)
             field.value = ""
-        self._form()
+        if asked:
+            self._form()
+        else:
+            self._begin(self._wish())
 
     def _form(self, said: str = "", *, failed: bool = False, wrong: int = -1) -> None:
         """The form as it is filled in; `wrong` is the field to mend."""
@@ -149,7 +152,8 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
         for number in range(len(QUESTIONS[self._kind])):
             self._field(number).disabled = False
             self._field(number).set_class(number == wrong, "-wrong")
-        self._field(max(wrong, 0)).focus()
+        if QUESTIONS[self._kind]:
+            self._field(max(wrong, 0)).focus()
 
     def _field(self, number: int) -> Input:
         return self.query_one(f"#answer{number}", Input)
@@ -218,7 +222,8 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
             lines.append(_("Its secret is kept {place}.").format(place=where))
         copied = _("Its accounts are being copied here; nothing is logged before you say so.")
         sent = _("It gets a blind copy of mail to your customers, once you say so.")
-        lines.append(sent if end.name == BCC else copied)
+        kept = _("What you choose to log stays on the account's timeline, on this computer alone.")
+        lines.append({BCC: sent, LOCAL: kept}.get(end.name, copied))
         for number in range(MOST_QUESTIONS):
             self._field(number).value = ""
         self._show("done", "\n".join(lines), keys=_("Enter go on"))

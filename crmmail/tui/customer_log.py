@@ -52,7 +52,7 @@ class CustomerLog(Detail):
             return
         links = self.store.links([message])
         account = self.store.account(links[0].account) if links else None
-        crm = account.crm if account else ""
+        crm = state.crm or (account.crm if account else "") or next(iter(self.store.crms()), "")
 
         def chosen(what: str | None) -> None:
             if what == "log":

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crmmail import config
+from crmmail.crm.connection import LOCAL
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.model import Mailbox, Role
@@ -145,7 +146,8 @@ class Keeping(Base):
         from crmmail.crms import ProfileCrmGuide
         from crmmail.tui.connect_crm import ConnectCrmScreen
 
-        screen = ConnectCrmScreen(ProfileCrmGuide(place, self.settings), self.settings.crm.kind)
+        there = self.settings.crm.kind
+        screen = ConnectCrmScreen(ProfileCrmGuide(place, self.settings), "" if there == LOCAL else there)
         self.push_screen(screen, self._crm_connected)
 
     def want_timeline(self, account: str) -> None:
@@ -162,6 +164,8 @@ class Keeping(Base):
         if self.engine is not None:
             self.engine.use_crm(crms.link(self.place, self.settings, self.store))
         told = _("{name} is connected as {who}").format(name=done.name, who=done.who)
+        if done.name == LOCAL:
+            told = _("What you choose to log is kept on this computer")
         self.main.say(told, words.BUSY)  # which how far the copy is may follow
 
     # changing

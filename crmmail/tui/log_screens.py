@@ -92,7 +92,8 @@ class LogSettings(Dialog[None]):
         with Vertical(id="box", classes="-help"):
             yield Static(Content(_("What is logged")), id="question")
             told = _("Mail of linked accounts, from the moment you choose it; older mail only when you ask.")
-            none = _("No CRM is connected: nothing is told anywhere.")
+            none = _("No CRM is connected: nothing is logged. “Connect a CRM” ({key}) begins it, on this computer too.")
+            none = none.format(key="Ctrl+P")
             where = _("Told to: {crm}").format(crm=crms) if crms else none
             yield Static(Content(f"{told}\n{where}"), id="text")
             yield self.choices

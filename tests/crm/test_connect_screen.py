@@ -14,7 +14,7 @@ from textual.widgets import Input
 from crmmail import config, crms, i18n
 from crmmail.config import profile
 from crmmail.crm.connection import CrmConnected, CrmGuide, CrmWish
-from crmmail.errors import AuthRequired, CrmMailError, SignInError
+from crmmail.errors import AuthRequired, CrmMailError, SettingsError, SignInError
 from crmmail.sandbox import sharpspring
 from crmmail.tui.connect_crm import ConnectCrmScreen
 from tests.auth.test_sign_in_screen import text, until
@@ -92,6 +92,22 @@ def test_a_crm_is_chosen_told_what_it_needs_and_connected() -> None:
     assert app.results == [DONE]
     (wish,) = guide.wishes
     assert (wish.kind, wish.answers["user"], wish.secret) == ("sharpspring", "17", "key")
+
+
+def test_this_computer_is_asked_nothing_and_says_that_nothing_leaves_it() -> None:
+    guide = Scripted(SettingsError("The disk is full."), CrmConnected("local", "you, on this computer"))
+
+    async def act(app: Stage, pilot: Pilot[None]) -> None:
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "The disk is full." in text(app))
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: "Connected as you, on this computer." in text(app))
+        assert "on this computer alone" in text(app)
+        await pilot.press("enter")
+
+    app = play(guide, act)
+    assert [done and done.name for done in app.results] == ["local"]
+    assert [wish.kind for wish in guide.wishes] == ["local", "local"]
 
 
 def test_the_secret_is_never_shown() -> None:

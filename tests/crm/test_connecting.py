@@ -169,6 +169,15 @@ def test_a_dropbox_address_needs_no_secret(place: Profile) -> None:
     assert crm.check() == "1@bcc.crm.example"
 
 
+def test_this_computer_needs_nothing_and_makes_room_for_another_crm(world: SharpSpringWorld, place: Profile) -> None:
+    settings = config.load(place)
+    done = crms.ProfileCrmGuide(place, settings).connect(CrmWish("local"))
+    assert (done.name, done.place) == ("local", "")
+    assert crms.connector(place, config.load(place))().check() == done.who
+    crms.ProfileCrmGuide(place, settings).connect(wish(world))
+    assert config.load(place).crm.kind == "sharpspring"
+
+
 def test_keys_that_were_taken_away_from_this_computer_are_asked_for(world: SharpSpringWorld, place: Profile) -> None:
     settings = connected(world, place)
     (place.data_dir / "sessions" / "crm.sharpspring.json").unlink()

@@ -32,11 +32,13 @@ from textual.widgets import Input
 from crmmail import config, crms, mailboxes
 from crmmail.config import profile
 from crmmail.crm import entry
-from crmmail.crm.model import LogStatus, Reason, Unlogged, Visibility
+from crmmail.crm.connection import CrmWish
+from crmmail.crm.model import Account, Contact, LogStatus, Reason, Unlogged, Visibility
 from crmmail.model import Query, SendState
 from crmmail.sandbox import User, sharpspring
 from crmmail.store import Store
-from crmmail.sync import Engine, Pace
+from crmmail.sync import Engine, Pace, RemoteSync
+from crmmail.sync.crm_thread import crm_once
 from crmmail.tui.account_files import ImportPreview
 from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.app import CrmMail
@@ -236,15 +238,16 @@ class LocalJourney(FromFile):
     """With the CRM that is always there: nothing leaves the computer."""
 
     async def connect(self, pilot: Pilot[Any], answers: tuple[str, ...], kind: int) -> None:
+        await super().connect(pilot, answers, kind)
         await self.take_in(pilot)
 
-    async def choose_to_log(self, pilot: Pilot[Any]) -> None:
-        """There is nowhere to log to."""
-
     async def logged(self, pilot: Pilot[Any]) -> None:
-        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro")]
+        """Each message is kept beside its account, once."""
+        (customer,) = self.store.accounts("cedro alim", 0, 2)
+        await until(pilot, lambda: len(self.store.kept_entries(customer.id)) == 3, 60)
+        numbers = [self.newest("Pedido de junho"), self.newest("Nota da Cedro"), *self.store.ids(Query("work", "sent"))]
         states = self.store.log_states(numbers)
-        assert {(states[one].status, states[one].why) for one in numbers} == {(LogStatus.NOT_LOGGED, Unlogged.NO_CRM)}
+        assert {(one.status, one.crm) for one in states.values()} == {(LogStatus.LOGGED, "local")}
 
 
 class DropboxJourney(FromFile):
@@ -323,12 +326,45 @@ def test_the_journey_with_nothing_but_this_computer(place: config.Profile, mail:
     export(tmp_path / "export.csv")
     with Store.open(place.data_dir) as store:
         mailboxes.register(store, config.load(place))
-        asyncio.run(LocalJourney(place, store, mail, tmp_path / "export.csv").run((), 0))
-    command = [sys.executable, "-m", "crmmail", "account", CUSTOMER, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
+        asyncio.run(LocalJourney(place, store, mail, tmp_path / "export.csv").run((), 3))
+    told = read_elsewhere()
     assert [one["addresses"] for one in told["contacts"]] == [[PERSON]]
     assert {one["title"] for one in told["timeline"]} == {"Pedido de junho", "Nota da Cedro", "Proposta"}
+    assert all(one["message"] for one in told["timeline"])
+
+
+def test_what_was_logged_on_this_computer_outlives_the_mail(
+    place: config.Profile, mail: GmailWorld, tmp_path: Path
+) -> None:
+    with Store.open(place.data_dir) as store:
+        mailboxes.register(store, config.load(place))
+        cedro = store.save_account(Account("", CUSTOMER, (DOMAIN,)))
+        store.save_contact(Contact("", cedro.id, "Bia Souza", (PERSON,)))
+        crms.ProfileCrmGuide(place, config.load(place)).connect(CrmWish("local"))
+        mail.mailbox.deliver(letter(PERSON, "Pedido de junho", "<pedido@cedro.example>"))
+        RemoteSync(store, mail.connect()).step()
+        link = crms.link(place, config.load(place), store)
+        assert link is not None
+        assert crm_once(store, link.connect).logged == 0, "nothing was chosen"
+        store.log_now(store.ids(Query("work", "inbox")))
+        assert crm_once(store, link.connect).logged == 1
+    for file in place.data_dir.glob("cache.db*"):
+        file.unlink()
+    (entry,) = read_elsewhere()["timeline"]
+    assert (entry["title"], entry["message"], entry["message_id"]) == (
+        "E-mail received",
+        None,
+        "<pedido@cedro.example>",
+    )
+
+
+def read_elsewhere() -> dict[str, Any]:
+    """The customer as another process tells it."""
+    command = [sys.executable, "-m", "crmmail", "account", CUSTOMER, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
 
 
 def test_the_journey_with_a_dropbox_address(place: config.Profile, mail: GmailWorld, tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""What every CRM connector must do. Each kind runs this class on a world of its own; what it cannot do, it skips."""
+"""What every CRM connector must do. Each kind runs this on a world of its own.
+
+`EveryCrm` holds for all. The others are for what a connector says it can: `Keeps` entries, `Tells` a timeline,
+`Creates`, `TakesFiles`; `Remote` for one beyond a network. `CrmContract` is a CRM as one imagines it.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +54,148 @@ class EveryCrm:
         crm.close()
         crm.close()
 
+    def test_what_it_says_it_can_do_is_what_it_is_tried_for(self, world: CrmWorld) -> None:
+        can = world.connect().capabilities
+        assert can.log
+        assert can.timeline == isinstance(self, Tells)
+        assert can.attachments == isinstance(self, TakesFiles)
+        assert (can.create_account, can.create_contact) == (isinstance(self, Creates),) * 2
 
-class CrmContract(EveryCrm):
-    """What one that is reached over the network must do besides."""
+
+class Keeps(EveryCrm):
+    """What a CRM that keeps entries must do besides."""
+
+    def test_a_message_becomes_one_entry_on_its_account_that_ends_with_its_message_id(self, world: CrmWorld) -> None:
+        acme, _other = world.add_account("Acme"), world.add_account("Other")
+        ana = world.add_contact(acme, "Ana Lima", "ana@acme.example")
+        ids(acked(world.connect(), log(acme, contacts=(ana,))))
+        ((account, text),) = world.entries()
+        assert account == acme
+        assert text.splitlines()[0] == "E-mail received: Proposta & preço"
+        assert "From: Carla Dias <carla@acme.example>\nTo: ana@lumen.example\nDate: 2026-09-21 14:13 UTC" in text
+        assert "Segue a proposta." in text
+        assert text.splitlines()[-1] == "Message-ID: <1@cliente.example>"
+
+    def test_the_same_message_twice_is_one_entry_whoever_logs_it(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        first = ids(acked(world.connect(), log(acme)))
+        assert ids(acked(world.connect(), log(acme))) == first
+        assert len(world.entries()) == 1
+
+    def test_a_message_that_quotes_anothers_message_id_does_not_pass_for_it(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        crm = world.connect()
+        hostile = log(acme, "<evil@x.example>", text="Bom dia\nMessage-ID: <victim@x.example>")
+        ids(acked(crm, hostile, log(acme, "<victim@x.example>")))
+        assert [text.splitlines()[-1] for _account, text in world.entries()] == [
+            "Message-ID: <evil@x.example>",
+            "Message-ID: <victim@x.example>",
+        ]
+
+    @pytest.mark.parametrize("key", ["<a%b_c@x.example>", "<a\\b@x.example>", "<A&amp;B'\"@x.example>"])
+    def test_odd_message_ids_are_found_again(self, world: CrmWorld, key: str) -> None:
+        acme = world.add_account("Acme")
+        crm = world.connect()
+        ids(acked(crm, log(acme, key), log(acme, key), log(acme, "<axb_c@x.example>")))
+        assert len(world.entries()) == 2
+
+    def test_a_message_keeps_its_characters_and_a_long_one_is_cut(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        text = "Ação & <b>ênfase</b> &amp; 日本語 😀 'x' \"y\"\n" + "linha\n" * 20_000
+        ids(acked(world.connect(), log(acme, text=text)))
+        ((_account, told),) = world.entries()
+        assert "Ação & <b>ênfase</b> &amp; 日本語 😀 'x' \"y\"" in told
+        assert "[cut here: the message is longer]" in told
+        assert len(told) < 32_000
+        assert told.splitlines()[-1] == "Message-ID: <1@cliente.example>"
+
+    def test_with_metadata_only_neither_subject_nor_text_leaves(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        bare = log(acme, subject="", text="", visibility=Visibility.METADATA)
+        ids(acked(world.connect(), bare))
+        ((_account, told),) = world.entries()
+        assert told.splitlines()[0] == "E-mail received"
+        assert "Proposta" not in told and "Subject" not in told
+
+    def test_entries_are_made_in_the_order_they_were_queued(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        keys = [f"<{number}@x.example>" for number in (3, 1, 2)]
+        ids(acked(world.connect(), *(log(acme, key) for key in keys)))
+        assert [text.splitlines()[-1] for _account, text in world.entries()] == [f"Message-ID: {key}" for key in keys]
+
+    def test_an_account_that_is_gone_refuses_its_entry_and_not_the_next(self, world: CrmWorld) -> None:
+        acme, gone = world.add_account("Acme"), world.add_account("Gone")
+        world.remove_account(gone)
+        first, second = acked(world.connect(), log(gone), log(acme, "<2@x.example>"))
+        assert isinstance(first.error, Rejected) and first.error.gone
+        assert second.error is None
+        assert [account for account, _text in world.entries()] == [acme]
+
+
+class Tells(EveryCrm):
+    """What one whose entries can be read must do."""
+
+    def test_the_timeline_tells_what_anybody_wrote_there_newest_first(self, world: CrmWorld) -> None:
+        acme, other = world.add_account("Acme"), world.add_account("Other")
+        crm = world.connect()
+        ids(acked(crm, log(acme, "<old@x.example>"), log(acme, "<new@x.example>", when_ms=WHEN + 3_600_000)))
+        ids(acked(crm, log(other, "<else@x.example>")))
+        told = crm.timeline(acme)
+        assert [entry.message_id for entry in told] == ["<new@x.example>", "<old@x.example>"]
+        assert told[0].title == "E-mail received: Proposta & preço"
+        assert told[0].when_ms - told[1].when_ms == 3_600_000
+        assert "Segue a proposta." in told[0].text and "Message-ID" not in told[0].text
+        assert told[0].remote_id and told[0].who
+
+
+class Creates(EveryCrm):
+    """What one that takes accounts and contacts from here must do."""
+
+    def test_an_account_is_made_once_even_when_the_answer_was_lost(self, world: CrmWorld) -> None:
+        crm = world.connect()
+        op = new_account("Nova & Cia", domains=("nova.example",))
+        (made,) = ids(acked(crm, op))
+        assert ids(acked(world.connect(), op)) == [made]
+        mirror = everything(crm)
+        assert mirror.truth[0] == {made: "Nova & Cia"}
+        assert mirror.accounts[made].domains == ("nova.example",)
+
+    def test_a_contact_is_made_once_and_belongs_to_its_account(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        crm = world.connect()
+        op = new_contact(acme, "rui@acme.example")
+        (made,) = ids(acked(crm, op))
+        assert ids(acked(world.connect(), op)) == [made]
+        assert everything(crm).truth[1] == {made: (acme, "rui@acme.example")}
+
+    def test_a_contact_the_crm_has_already_is_taken_and_bound_where_it_was_free(self, world: CrmWorld) -> None:
+        acme = world.add_account("Acme")
+        free = world.add_contact("", "Rui Costa", "rui@acme.example")
+        crm = world.connect()
+        assert ids(acked(crm, new_contact(acme, "rui@acme.example"))) == [free]
+        assert everything(crm).contacts[free].account == acme
+
+
+class TakesFiles(EveryCrm):
+    """What one that takes attachments must do."""
+
+    def test_attachments_go_along_once(self, world: CrmWorld) -> None:
+        crm = world.connect()
+        acme = world.add_account("Acme")
+        world.fault("reset_after", asks=world.writes, times=1)
+        entry = log(acme, attachments=(file(), file("foto.png", b"\x89PNG")))
+        with pytest.raises((Offline, Transient)):
+            acked(crm, entry)
+        ids(acked(crm, entry))
+        assert self.files(world) == [("foto.png", b"\x89PNG"), ("proposta.pdf", b"%PDF-1.4 ...")]
+        assert "Attachments: proposta.pdf, foto.png" in world.entries()[0][1]
+
+    def files(self, world: CrmWorld) -> list[tuple[str, bytes]]:
+        raise NotImplementedError
+
+
+class Remote(EveryCrm):
+    """What one that is reached over the network must do: be mirrored, and be reliable where the network is not."""
 
     # Connecting
 
@@ -142,23 +285,6 @@ class CrmContract(EveryCrm):
 
     # Logging
 
-    def test_a_message_becomes_one_entry_on_its_account_that_ends_with_its_message_id(self, world: CrmWorld) -> None:
-        acme, _other = world.add_account("Acme"), world.add_account("Other")
-        ana = world.add_contact(acme, "Ana Lima", "ana@acme.example")
-        ids(acked(world.connect(), log(acme, contacts=(ana,))))
-        ((account, text),) = world.entries()
-        assert account == acme
-        assert text.splitlines()[0] == "E-mail received: Proposta & preço"
-        assert "From: Carla Dias <carla@acme.example>\nTo: ana@lumen.example\nDate: 2026-09-21 14:13 UTC" in text
-        assert "Segue a proposta." in text
-        assert text.splitlines()[-1] == "Message-ID: <1@cliente.example>"
-
-    def test_the_same_message_twice_is_one_entry_whoever_logs_it(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        first = ids(acked(world.connect(), log(acme)))
-        assert ids(acked(world.connect(), log(acme))) == first
-        assert len(world.entries()) == 1
-
     def test_an_entry_whose_answer_was_lost_is_not_written_again(self, world: CrmWorld) -> None:
         """faults.json X01"""
         acme = world.add_account("Acme")
@@ -169,55 +295,6 @@ class CrmContract(EveryCrm):
         assert len(world.entries()) == 1
         ids(acked(crm, log(acme)))
         assert len(world.entries()) == 1
-
-    def test_a_message_that_quotes_anothers_message_id_does_not_pass_for_it(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        crm = world.connect()
-        hostile = log(acme, "<evil@x.example>", text="Bom dia\nMessage-ID: <victim@x.example>")
-        ids(acked(crm, hostile, log(acme, "<victim@x.example>")))
-        assert [text.splitlines()[-1] for _account, text in world.entries()] == [
-            "Message-ID: <evil@x.example>",
-            "Message-ID: <victim@x.example>",
-        ]
-
-    @pytest.mark.parametrize("key", ["<a%b_c@x.example>", "<a\\b@x.example>", "<A&amp;B'\"@x.example>"])
-    def test_odd_message_ids_are_found_again(self, world: CrmWorld, key: str) -> None:
-        acme = world.add_account("Acme")
-        crm = world.connect()
-        ids(acked(crm, log(acme, key), log(acme, key), log(acme, "<axb_c@x.example>")))
-        assert len(world.entries()) == 2
-
-    def test_a_message_keeps_its_characters_and_a_long_one_is_cut(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        text = "Ação & <b>ênfase</b> &amp; 日本語 😀 'x' \"y\"\n" + "linha\n" * 20_000
-        ids(acked(world.connect(), log(acme, text=text)))
-        ((_account, told),) = world.entries()
-        assert "Ação & <b>ênfase</b> &amp; 日本語 😀 'x' \"y\"" in told
-        assert "[cut here: the message is longer]" in told
-        assert len(told) < 32_000
-        assert told.splitlines()[-1] == "Message-ID: <1@cliente.example>"
-
-    def test_with_metadata_only_neither_subject_nor_text_leaves(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        bare = log(acme, subject="", text="", visibility=Visibility.METADATA)
-        ids(acked(world.connect(), bare))
-        ((_account, told),) = world.entries()
-        assert told.splitlines()[0] == "E-mail received"
-        assert "Proposta" not in told and "Subject" not in told
-
-    def test_entries_are_made_in_the_order_they_were_queued(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        keys = [f"<{number}@x.example>" for number in (3, 1, 2)]
-        ids(acked(world.connect(), *(log(acme, key) for key in keys)))
-        assert [text.splitlines()[-1] for _account, text in world.entries()] == [f"Message-ID: {key}" for key in keys]
-
-    def test_an_account_that_is_gone_refuses_its_entry_and_not_the_next(self, world: CrmWorld) -> None:
-        acme, gone = world.add_account("Acme"), world.add_account("Gone")
-        world.remove_account(gone)
-        first, second = acked(world.connect(), log(gone), log(acme, "<2@x.example>"))
-        assert isinstance(first.error, Rejected) and first.error.gone
-        assert second.error is None
-        assert [account for account, _text in world.entries()] == [acme]
 
     def test_an_answer_about_another_record_stops_the_entry_with_an_alarm(self, world: CrmWorld) -> None:
         """faults.json X04"""
@@ -236,62 +313,6 @@ class CrmContract(EveryCrm):
             acked(crm, log(acme))
         ids(acked(crm, log(acme)))
         assert len(world.entries()) == 1
-
-    def test_attachments_go_along_once(self, world: CrmWorld) -> None:
-        crm = world.connect()
-        if not crm.capabilities.attachments:
-            pytest.skip("it takes no attachments")
-        acme = world.add_account("Acme")
-        world.fault("reset_after", asks=world.writes, times=1)
-        entry = log(acme, attachments=(file(), file("foto.png", b"\x89PNG")))
-        with pytest.raises((Offline, Transient)):
-            acked(crm, entry)
-        ids(acked(crm, entry))
-        assert self.files(world) == [("foto.png", b"\x89PNG"), ("proposta.pdf", b"%PDF-1.4 ...")]
-        assert "Attachments: proposta.pdf, foto.png" in world.entries()[0][1]
-
-    def files(self, world: CrmWorld) -> list[tuple[str, bytes]]:
-        raise NotImplementedError
-
-    # Creating
-
-    def test_an_account_is_made_once_even_when_the_answer_was_lost(self, world: CrmWorld) -> None:
-        crm = world.connect()
-        op = new_account("Nova & Cia", domains=("nova.example",))
-        (made,) = ids(acked(crm, op))
-        assert ids(acked(world.connect(), op)) == [made]
-        mirror = everything(crm)
-        assert mirror.truth[0] == {made: "Nova & Cia"}
-        assert mirror.accounts[made].domains == ("nova.example",)
-
-    def test_a_contact_is_made_once_and_belongs_to_its_account(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        crm = world.connect()
-        op = new_contact(acme, "rui@acme.example")
-        (made,) = ids(acked(crm, op))
-        assert ids(acked(world.connect(), op)) == [made]
-        assert everything(crm).truth[1] == {made: (acme, "rui@acme.example")}
-
-    def test_a_contact_the_crm_has_already_is_taken_and_bound_where_it_was_free(self, world: CrmWorld) -> None:
-        acme = world.add_account("Acme")
-        free = world.add_contact("", "Rui Costa", "rui@acme.example")
-        crm = world.connect()
-        assert ids(acked(crm, new_contact(acme, "rui@acme.example"))) == [free]
-        assert everything(crm).contacts[free].account == acme
-
-    # The timeline
-
-    def test_the_timeline_tells_what_anybody_wrote_there_newest_first(self, world: CrmWorld) -> None:
-        acme, other = world.add_account("Acme"), world.add_account("Other")
-        crm = world.connect()
-        ids(acked(crm, log(acme, "<old@x.example>"), log(acme, "<new@x.example>", when_ms=WHEN + 3_600_000)))
-        ids(acked(crm, log(other, "<else@x.example>")))
-        told = crm.timeline(acme)
-        assert [entry.message_id for entry in told] == ["<new@x.example>", "<old@x.example>"]
-        assert told[0].title == "E-mail received: Proposta & preço"
-        assert told[0].when_ms - told[1].when_ms == 3_600_000
-        assert "Segue a proposta." in told[0].text and "Message-ID" not in told[0].text
-        assert told[0].remote_id and told[0].who
 
     # Answers that are none
 
@@ -313,6 +334,10 @@ class CrmContract(EveryCrm):
         with pytest.raises(Offline):
             crm.check()
         timer.join()
+
+
+class CrmContract(Remote, Keeps, Tells, Creates):
+    """All of it but for files."""
 
 
 def aged(cursor: str) -> str:

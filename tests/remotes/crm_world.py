@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from crmmail.crm.model import Account, Contact, CrmPage, LogEntry, LogFile, NewAccount, NewContact, Visibility
 from crmmail.remotes.crm import Crm
+from crmmail.remotes.local import Local
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.sharpspring import SharpSpring
 from crmmail.remotes.tryton import Tryton
@@ -17,6 +21,7 @@ from crmmail.sandbox import Sandbox, sharpspring
 from crmmail.sandbox.faults import Fault, Faults
 from crmmail.sandbox.http import Listener, Request, Response
 from crmmail.sandbox.sharpspring_tables import CUSTOM_FIELD
+from crmmail.store import Store
 from tests.remotes.tryton_server import PASSWORD, USER, Colleague, Server
 
 WHEN = 1_790_000_000_000  # ms: 2026-09-21 14:13 UTC
@@ -187,6 +192,34 @@ class SharpSpringWorld(CrmWorld):
             yield
         finally:
             self.sandbox.resume()
+
+
+class LocalWorld(CrmWorld):
+    """This computer: the accounts of a store, and what lies beside them on the disk."""
+
+    kind = "local"
+
+    def __init__(self, store: Store, directory: Path) -> None:
+        super().__init__()
+        self.store, self.desk = store, directory / "desk.db"
+
+    def make(self, options: dict[str, Any]) -> Crm:
+        return Local("local", self.store)
+
+    def add_account(self, name: str, website: str = "") -> str:
+        return self.store.save_account(Account("", name, website=website)).id
+
+    def add_contact(self, account: str, name: str, address: str) -> str:
+        return self.store.save_contact(Contact("", account, name, (address,))).id
+
+    def remove_account(self, account: str) -> None:
+        self.store.remove_account(account)
+
+    def entries(self) -> list[Entry]:
+        with contextlib.closing(sqlite3.connect(f"file:{self.desk}?mode=ro", uri=True)) as other:
+            rows = other.execute("SELECT key, content FROM record WHERE kind = 'entry' ORDER BY id").fetchall()
+        kept = [(key.partition("\n")[0], json.loads(content)) for key, content in rows]
+        return [(account, f"{one['title']}\n{one['text']}") for account, one in kept]
 
 
 class Relay:

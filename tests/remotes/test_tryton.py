@@ -9,7 +9,7 @@ import pytest
 
 from crmmail.errors import AuthRequired, CrmMailError, Rejected, SettingsError
 from tests.remotes import tryton_server
-from tests.remotes.crm_contract import CrmContract, acked, ids
+from tests.remotes.crm_contract import CrmContract, TakesFiles, acked, ids
 from tests.remotes.crm_world import CrmWorld, TrytonWorld, everything, log, new_contact
 from tests.remotes.tryton_server import Server
 
@@ -28,7 +28,7 @@ def world(server: Server) -> Iterator[TrytonWorld]:
     made.close()
 
 
-class TestTryton(CrmContract):
+class TestTryton(CrmContract, TakesFiles):
     def files(self, world: CrmWorld) -> list[tuple[str, bytes]]:
         assert isinstance(world, TrytonWorld)
         rows = world.ask("model.ir.attachment.search_read", [], 0, None, [["name", "ASC"]], ["name", "data"])

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from crmmail.crm.model import Contact, CrmPage, RemoteAccount, RemoteContact
+from crmmail.crm.model import (
+    Contact,
+    CrmCapabilities,
+    CrmPage,
+    LogSetting,
+    RemoteAccount,
+    RemoteContact,
+    Visibility,
+)
 from crmmail.store import Store
 from tests.store.told import GMAIL, Clock
 
@@ -174,3 +182,23 @@ def test_reading_everything_again_stays_with_the_same_company(filled: Store) -> 
     filled.settle_crm(CRM, "company a")
     filled.mirror(CRM, page(accounts=(ACME,), contacts=(BIA,)))
     assert len(filled.accounts()) == 1
+
+
+def test_what_was_chosen_to_be_logged_in_one_crm_is_not_told_to_another(filled: Store) -> None:
+    filled.set_log_setting(LogSetting(on=True, visibility=Visibility.FULL), mailbox="work")
+    filled.settle_crm(CRM, "company a")
+    assert filled.log_setting(mailbox="work").on, "said before any CRM was connected"
+    filled.register_crm(CRM, CrmCapabilities(log=True))
+    filled.settle_crm(CRM, "company a")
+    assert filled.log_setting(mailbox="work").on, "connected again"
+    filled.set_log_setting(LogSetting(on=False), account="a1")
+    filled.register_crm("other", CrmCapabilities(log=True))
+    filled.settle_crm("other", "company b")
+    assert filled.log_setting(mailbox="work") == LogSetting(None, Visibility.FULL, None)
+    assert filled.log_setting(account="a1").on is False
+    assert list(filled.crms()) == ["other"]
+    filled.set_log_setting(LogSetting(on=True), mailbox="work")
+    filled.settle_crm("other", "company b")
+    assert filled.log_setting(mailbox="work").on
+    filled.settle_crm("other", "company c")
+    assert filled.log_setting(mailbox="work").on is None

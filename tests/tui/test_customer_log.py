@@ -14,6 +14,8 @@ from crmmail.crm.model import (
     Unlogged,
     Visibility,
 )
+from crmmail.model import Page
+from crmmail.remotes.local import Local
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.log_queue import LogQueue
 from crmmail.tui.log_screens import LogPreview, LogSettings
@@ -226,3 +228,30 @@ async def test_what_asks_is_given_up_and_an_account_that_is_told_is_opened(desk)
         await until(pilot, lambda: state(desk, inbox(desk)[3]).status is LogStatus.NOT_LOGGED)
         await pilot.press("k", "enter")
         await until(pilot, lambda: app.main.account_shown == nova.id)
+
+
+async def test_on_this_computer_the_timeline_keeps_what_was_logged_when_the_mail_is_gone(store):
+    connect(store, "gmail")
+    acme = store.save_account(Account("", "ACME Ltda", ("acme.example",)))
+    fill(store, "gmail", [incoming(7, content=raw(7, "Proposta", "Ana Souza <ana@acme.example>"))])
+    store.register_crm("local", Local.capabilities)
+    (message,) = inbox(store)
+    app = app_on(store)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        assert "This computer" in shown(app)
+        assert f"ACME Ltda ({acme.id})" in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: state(store, message).status is LogStatus.QUEUED)
+        store.acknowledge_log("local", list(Local("local", store).apply(store.claim_log("local"))))
+        await pilot.press("i")
+        await until(pilot, lambda: "Logged on this computer" in shown(app))
+        store.ingest("gmail", Page("9", removals=("m7",)))
+        assert inbox(store) == []
+        await pilot.press("g", "c")
+        await until(pilot, lambda: "ACME" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.main.account_shown == acme.id)
+        await pilot.press("comma", "t")
+        await until(pilot, lambda: "E-mail received" in shown(app))
