@@ -130,13 +130,22 @@ class Decision:
 
 
 @lru_cache(8192)
+def undotted(email: str) -> str:
+    """An address as its server reads it: at Gmail dots mean nothing, and its two domains are one."""
+    local, _at, domain = email.rpartition("@")
+    return f"{local.replace('.', '')}@gmail.com" if domain in ("gmail.com", "googlemail.com") else email
+
+
+@lru_cache(8192)
 def plain(email: str) -> str:
-    """An address without its `+tag`; Gmail's also without dots, which mean nothing there."""
-    bare = _TAGGED.sub("", email, count=1)
-    local, _at, domain = bare.partition("@")
-    if domain in ("gmail.com", "googlemail.com"):
-        return f"{local.replace('.', '')}@gmail.com"
-    return bare
+    """The same without its `+tag`."""
+    return _TAGGED.sub("", undotted(email), count=1)
+
+
+@lru_cache(8192)
+def spellings(email: str) -> tuple[str, ...]:
+    """What a writer with this address may be known by, the most exact first."""
+    return tuple(dict.fromkeys((email, undotted(email), plain(email))))
 
 
 # who takes part
@@ -207,8 +216,7 @@ def everybody(headers: Headers) -> list[str]:
 @lru_cache(8192)
 def keys(email: str) -> tuple[str, ...]:
     """What an address is looked up by: itself, without its tag, its domain and those above."""
-    above = (f"@{domain}" for domain in domains.parents(email.rpartition("@")[2]))
-    return tuple(dict.fromkeys((email, plain(email), *above)))
+    return (*spellings(email), *(f"@{domain}" for domain in domains.parents(email.rpartition("@")[2])))
 
 
 def is_never(email: str, never: frozenset[str]) -> bool:

@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Any
 
 from crmmail.crm import match
-from crmmail.crm.match import Choice, Own
+from crmmail.crm.match import Choice, Own, People
 from crmmail.crm.model import Bound, Owes
 from crmmail.model import Change, Headers
 from crmmail.store import choices, codec, logbook, outcomes, ties
@@ -75,7 +75,7 @@ class Binding:
         self._accounts: set[str] = set()
         self._moved: list[int] = []  # messages of which it is new whose they are
         self._talks: set[int] = set()  # the conversations that are looked at as a whole
-        self._joined: list[tuple[int, str]] = []
+        self._joined: list[tuple[int, People]] = []
 
     @cached_property
     def _own(self) -> Own:
@@ -185,9 +185,8 @@ class Binding:
         text = ties.people_text(people)
         if text != one.people:
             if one.people:
-                old = ties.text_people(one.people)
-                ties.part(self._connection, [(one.id, email) for email in (*old.first, *old.others)])
-            self._joined += [(one.id, email) for email in (*people.first, *people.others)]
+                ties.part(self._connection, [(one.id, ties.text_people(one.people))])
+            self._joined.append((one.id, people))
         one.people = text
         one.twin = ties.twin(one.mailbox, one.remote_id, one.message_id, one.sender)
 
@@ -312,8 +311,7 @@ def forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> tuple[set[
     for number, _twin, placed, flags, people in rows:
         for place in filter(None, placed.split(",")):
             view.stand(("", place), [number], flags, None)
-        read = ties.text_people(people)
-        ties.part(connection, [(number, email) for email in (*read.first, *read.others)])
+        ties.part(connection, [(number, ties.text_people(people))])
     connection.execute("DELETE FROM bond WHERE message IN (SELECT value FROM json_each(?))", (given,))
     left = connection.execute(
         "SELECT b.message FROM json_each(?) j CROSS JOIN bond b ON b.twin = j.value",

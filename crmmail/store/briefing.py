@@ -119,9 +119,9 @@ def present(
     connection: sqlite3.Connection, account: str, addresses: Sequence[str]
 ) -> tuple[tuple[Contact, ...], tuple[Address, ...]]:
     """(the account's contacts among these addresses, who is nobody's contact, by the name they go by)."""
-    people = directory.contacts_of(connection, addresses)
-    known = {address for one in people for address in one.addresses}
-    unknown = [address for address in addresses if address not in known]
+    writing = directory.who_writes(connection, addresses)
+    people = {one.id: one for some in writing.values() for one in some}.values()
+    unknown = [address for address in addresses if not writing.get(address)]
     rows = connection.execute(
         "SELECT p.email, p.name FROM json_each(?) j CROSS JOIN person p ON p.email = j.value", (json.dumps(unknown),)
     )

@@ -55,7 +55,7 @@ class Customers(Writing):
     def contacts_of(self, addresses: Iterable[str]) -> list[Contact]:
         """Everybody who has one of these addresses."""
         wanted = list(addresses)
-        return self._read(lambda connection: directory.contacts_of(connection, wanted))
+        return self._read(lambda connection: directory.writers(connection, wanted))
 
     def accounts_known_by(self, key: str) -> list[str]:
         """The accounts an address, or an @ and a domain, stands for."""

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from crmmail.crm import domains
+from crmmail.crm import domains, match
 from crmmail.crm.model import Account, AccountRow, Contact
 from crmmail.model import Address
 from crmmail.store import cards, records
@@ -47,7 +47,9 @@ def derive(connection: sqlite3.Connection, accounts: Iterable[str], contacts: It
         key: cards.text_account(key, text) for key, text in records.many(connection, records.ACCOUNT, wanted).items()
     }
     before = _handles(connection, wanted, names)
-    after: set[Handle] = {(key, one.account, one.id) for one in people for key in one.addresses}
+    after: set[Handle] = {
+        (key, one.account, one.id) for one in people for told in one.addresses for key in (told, match.undotted(told))
+    }
     after |= {(key, one.id, "") for one in kept.values() for key in handles_of(one)}
     connection.executemany("DELETE FROM contact WHERE uid = ?", [(name,) for name in names])
     connection.executemany(
@@ -275,6 +277,28 @@ def contacts_of(connection: sqlite3.Connection, addresses: Iterable[str]) -> lis
     )
     found = records.many(connection, records.CONTACT, [row[0] for row in rows])
     return [cards.text_contact(*item) for item in found.items()]
+
+
+def who_writes(connection: sqlite3.Connection, addresses: Iterable[str]) -> dict[str, list[Contact]]:
+    """Address → the contacts whose mail comes from it, as `match` takes it: `+tags` and dots at Gmail mean nothing."""
+    spelt = {address: match.spellings(address.lower()) for address in addresses}
+    of: dict[str, list[str]] = {}
+    rows = connection.execute(
+        "SELECT h.key, h.contact FROM json_each(?) j CROSS JOIN handle h ON h.key = j.value WHERE h.contact != '' "
+        "ORDER BY h.key, h.contact",
+        (json.dumps(list({key for keys in spelt.values() for key in keys})),),
+    )
+    for key, uid in rows:
+        of.setdefault(key, []).append(uid)
+    kept = records.many(connection, records.CONTACT, {uid for uids in of.values() for uid in uids})
+    people = {uid: cards.text_contact(uid, text) for uid, text in kept.items()}
+    found = {address: next((of[key] for key in keys if key in of), []) for address, keys in spelt.items()}
+    return {address: [people[uid] for uid in uids if uid in people] for address, uids in found.items() if uids}
+
+
+def writers(connection: sqlite3.Connection, addresses: Iterable[str]) -> list[Contact]:
+    """Those contacts, each once."""
+    return list({one.id: one for some in who_writes(connection, addresses).values() for one in some}.values())
 
 
 def names(connection: sqlite3.Connection, uids: Iterable[str]) -> dict[str, str]:

@@ -185,7 +185,7 @@ def entry(
     people = [one.email.lower() for one in (told[0].sender, *told[0].to, *told[0].cc) if one.email]
     contacts = [
         one.remote_id
-        for one in directory.contacts_of(connection, people)
+        for one in directory.writers(connection, people)
         if one.account == account.id and one.crm == account.crm and one.remote_id
     ]
     return fence.entry(

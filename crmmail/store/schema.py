@@ -15,7 +15,7 @@ from crmmail.errors import StoreError
 from crmmail.i18n import _
 
 DESK_VERSION = 4
-CACHE_VERSION = 7
+CACHE_VERSION = 8
 
 Step = Callable[[Any], None]
 """One migration: takes a sqlite_utils.Database on the file, within a transaction."""
@@ -207,12 +207,29 @@ def _look_from_the_newest(database: Any) -> None:
     database.conn.execute("UPDATE rematch SET asked = key, message = -1, done = 0")
 
 
-def _read_sides_again(database: Any) -> None:
+def _read_people_again(database: Any) -> None:
     """What a colleague wrote to a customer was noted as the customer's: who takes part is read anew, bit by bit."""
     database.conn.execute(
         "INSERT OR REPLACE INTO rematch(key, asked, message, done, total, edit) "
-        "SELECT '*own', 'sides', -1, 0, count(*), 0 FROM message HAVING count(*) > 0"
+        "SELECT '*own', lower(hex(randomblob(8))), -1, 0, count(*), 0 FROM message HAVING count(*) > 0"
     )
+
+
+def _add_spellings(database: Any) -> None:
+    """Mail is found by its people's addresses without tags and Gmail's dots too, and contacts are without the dots."""
+    from crmmail.store import ties
+
+    run = database.conn.execute
+    run(
+        "INSERT OR IGNORE INTO handle(key, account, contact) "
+        "SELECT replace(substr(key, 1, instr(key, '@') - 1), '.', '') || '@gmail.com', account, contact "
+        "FROM handle WHERE contact != '' AND (key LIKE '%@gmail.com' OR key LIKE '%@googlemail.com')"
+    )
+    for number, turned in run("SELECT id, reversed FROM party_address").fetchall():
+        for spelt in ties.spellings(turned):
+            run("INSERT OR IGNORE INTO party_address(id, reversed) VALUES (?, ?)", spelt)
+            run("INSERT OR IGNORE INTO party SELECT ?, message FROM party WHERE address = ?", (spelt[0], number))
+    _read_people_again(database)
 
 
 # Version it starts from → the step that leads to the next one.
@@ -223,7 +240,8 @@ CACHE_STEPS: Mapping[int, Step] = {
     3: _add_directory,
     4: _add_pairs,
     5: _look_from_the_newest,
-    6: _read_sides_again,
+    6: _read_people_again,
+    7: _add_spellings,
 }
 
 CACHE = """

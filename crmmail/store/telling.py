@@ -255,7 +255,7 @@ def _takes_copy(connection: sqlite3.Connection, draft: Draft) -> bool:
 def _account_written_to(connection: sqlite3.Connection, draft: Draft) -> str:
     """The one account the recipients belong to, '' for none or several."""
     people = [one.email for one in (*draft.to, *draft.cc) if one.email]
-    found = {one.account for one in directory.contacts_of(connection, people)} - {""}
+    found = {one.account for one in directory.writers(connection, people)} - {""}
     return found.pop() if len(found) == 1 else ""
 
 

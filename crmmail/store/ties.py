@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from crmmail.crm import match
 from crmmail.crm.match import Decision, Evidence, Match, People
 from crmmail.crm.model import Bound, Ignored, Reason
 from crmmail.store import codec
@@ -104,15 +105,28 @@ def text_verdict(bound: str, text: str) -> Decision:
 
 
 @lru_cache(8192)
-def _reversed(email: str) -> tuple[int, str]:
+def reverse(email: str) -> tuple[int, str]:
+    """An address as `party_address` holds it: (id, the domain turned round before what stands at it)."""
     local, _at, domain = email.rpartition("@")
     turned = f"{'.'.join(reversed(domain.split('.')))}@{local}"
     return codec.number_of("address", email), codec.storable(turned)
 
 
-def join(connection: sqlite3.Connection, rows: Iterable[tuple[int, str]]) -> None:
-    """Note (message, address) of who takes part in what."""
-    found = [(*_reversed(email), number) for number, email in rows]
+def spellings(turned: str) -> list[tuple[int, str]]:
+    """The other rows of `party_address` that mail with this one is found by."""
+    domain, _at, local = turned.partition("@")
+    email = f"{local}@{'.'.join(reversed(domain.split('.')))}"
+    return [reverse(spelt) for spelt in match.spellings(email) if spelt != email]
+
+
+def named(people: People) -> set[str]:
+    """The addresses a message is found by when what is known of one changes: its people's, however they are spelt."""
+    return {spelt for email in (*people.first, *people.others) for spelt in match.spellings(email)}
+
+
+def join(connection: sqlite3.Connection, rows: Iterable[tuple[int, People]]) -> None:
+    """Note who takes part in which message."""
+    found = [(*reverse(email), number) for number, people in rows for email in named(people)]
     connection.executemany(
         "INSERT OR IGNORE INTO party_address(id, reversed) VALUES (?, ?)", {row[:2] for row in found}
     )
@@ -121,18 +135,18 @@ def join(connection: sqlite3.Connection, rows: Iterable[tuple[int, str]]) -> Non
     )
 
 
-def part(connection: sqlite3.Connection, rows: Iterable[tuple[int, str]]) -> None:
-    """Take (message, address) out again."""
+def part(connection: sqlite3.Connection, rows: Iterable[tuple[int, People]]) -> None:
+    """They take part no longer."""
     connection.executemany(
         "DELETE FROM party WHERE address = ? AND message = ?",
-        [(_reversed(email)[0], number) for number, email in rows],
+        [(reverse(email)[0], number) for number, people in rows for email in named(people)],
     )
 
 
 def bounds(key: str) -> tuple[tuple[str, str], ...]:
     """The ranges of reversed addresses an address, or an @ and a domain with all below it, stands for."""
     if not key.startswith("@"):
-        turned = _reversed(key)[1]
+        turned = reverse(key)[1]
         return ((turned, turned),)
     turned = ".".join(reversed(key[1:].split(".")))
     return ((f"{turned}.", f"{turned}.{_LAST}"), (f"{turned}@", f"{turned}@{_LAST}"))

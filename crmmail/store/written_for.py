@@ -44,7 +44,7 @@ def _note(connection: sqlite3.Connection, draft: Draft, message_id: str) -> int:
     account = directory.account(connection, draft.account)
     if account is None:
         return 0
-    people = directory.contacts_of(connection, [one.email for one in (*draft.to, *draft.cc) if one.email])
+    people = directory.writers(connection, [one.email for one in (*draft.to, *draft.cc) if one.email])
     if {one.account for one in people} == {account.id}:
         return 0
     key = choices.key("t" if draft.kind == "new" else "m", ties.twin(draft.mailbox, "", message_id, draft.sender))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -319,6 +320,51 @@ def test_mail_that_was_here_before_its_account_is_bound_when_that_comes(desk: De
     assert desk.mail(late) == sorted(numbers, reverse=True)
     desk.store.undo()
     assert (desk.mail(late), len(desk.store.ids(CLASSIFY))) == ([], 40)
+
+
+SPELLED = ("g.il.souza@gmail.com", "gilsouza+nf@googlemail.com", "zoe+news@nobody.example", "gil.souza@gmail.com")
+
+
+def test_a_contacts_new_address_finds_old_mail_however_its_writer_spelt_it(desk: Desk) -> None:
+    numbers = desk.hear(*(letter(number, sender) for number, sender in enumerate((*SPELLED, "zo.e@nobody.example"))))
+    person = Contact("", desk.gama, "Gil", addresses=("gil.souza@gmail.com", "zoe@nobody.example"))
+    person = desk.store.save_contact(person)
+    assert [desk.of(number)[0] for number in numbers] == ["Gama"] * 4 + ["queued"]
+    assert desk.store.briefing(numbers[1]).strangers == ()
+    assert [one.name for one in desk.store.briefing(numbers[1]).contacts] == ["Gil"]
+    assert desk.store.contact_of("gilsouza+x@gmail.com") == person
+    desk.store.save_contact(replace(person, addresses=("zoe@nobody.example",)))
+    assert [desk.of(number)[0] for number in numbers] == ["queued", "queued", "Gama", "queued", "queued"]
+    desk.store.undo()
+    assert [desk.of(number)[0] for number in numbers] == ["Gama"] * 4 + ["queued"]
+
+
+def test_a_contact_with_a_tag_in_its_address_stands_for_nobody_else_there(desk: Desk) -> None:
+    numbers = desk.hear(letter(1, "desk@tickets.example"), letter(2, "desk+gama@tickets.example"))
+    desk.store.save_contact(Contact("", desk.gama, "Tickets", addresses=("desk+gama@tickets.example",)))
+    assert [desk.of(number)[0] for number in numbers] == ["queued", "Gama"]
+
+
+def test_spellings_are_known_of_mail_and_contacts_an_older_version_kept(
+    desk: Desk, directory: Path, clock: Clock
+) -> None:
+    numbers = desk.hear(*(letter(number, sender) for number, sender in enumerate(SPELLED)))
+    desk.store.save_contact(Contact("", desk.beta, "Gil", addresses=("gil.souza@gmail.com",)))
+    gama, store = desk.gama, desk.store
+    store.close()
+    connection = sqlite3.connect(directory / "cache.db")
+    connection.executescript(
+        "DELETE FROM handle WHERE key = 'gilsouza@gmail.com'; PRAGMA user_version = 7;"
+        "DELETE FROM party WHERE address IN (SELECT id FROM party_address WHERE reversed IN "
+        "('com.gmail@gilsouza', 'example.nobody@zoe'))"
+    )
+    connection.close()
+    with Store.open(directory, clock=clock) as again:
+        desk.store = again
+        desk.settle()
+        assert [desk.of(number)[0] for number in numbers] == ["Beta", "Beta", "queued", "Beta"]
+        again.save_contact(Contact("", gama, "Zoe", addresses=("zoe@nobody.example",)))
+        assert desk.of(numbers[2]) == ("Gama", "ADDRESS")
 
 
 def test_many_messages_are_looked_at_bit_by_bit_and_a_crash_loses_nothing(
