@@ -29,9 +29,12 @@ def _title(command: Command) -> str:
 
 
 def matches(typed: str, context: Context) -> list[Command]:
-    """The possible commands whose words contain all words typed; those that begin with them first."""
+    """The possible commands whose words contain all words typed.
+
+    Those that begin with them come first, then those that say little else.
+    """
     wanted = plain(typed).split()
-    found: list[tuple[int, int, Command]] = []
+    found: list[tuple[int, int, int, Command]] = []
     for place, command in enumerate(COMMANDS):
         if command.id in _ALIASES or (command.group == MOVE and not wanted) or not possible(command, context):
             continue
@@ -40,8 +43,9 @@ def matches(typed: str, context: Context) -> list[Command]:
         if all(word in text for word in wanted):
             begins = bool(wanted) and label.startswith(wanted[0])
             inside = all(word in label for word in wanted)
-            found.append((0 if begins else 1 if inside else 2, place, command))
-    return [command for _rank, _place, command in sorted(found, key=lambda item: item[:2])]
+            rank = 0 if begins else 1 if inside else 2
+            found.append((rank, len(label.split()) if wanted else 0, place, command))
+    return [item[-1] for item in sorted(found, key=lambda item: item[:3])]
 
 
 class Palette(Dialog[str]):

@@ -8,10 +8,12 @@ import pytest
 
 from crmmail import i18n
 from crmmail.model import Phase, Query, Status
+from crmmail.ops import Verb
 from crmmail.signing import Done
+from crmmail.tui.commands import COMMANDS, Context
 from crmmail.tui.dialogs import Confirm
 from crmmail.tui.menu import ActionsMenu
-from crmmail.tui.palette import Palette
+from crmmail.tui.palette import Palette, matches
 from tests.tui.conftest import NOW, app_on, connect, fill, incoming, raw, shown, until
 
 
@@ -317,3 +319,12 @@ async def test_who_signs_in_again_stays_with_what_the_session_was_needed_for(sto
         app._signed_in(Done("me@gmail.example", "file", "gmail"))
         await until(pilot, lambda: "Signed in to me@gmail.example again" in shown(app))
         assert app.main.messages.query_shown == Query("gmail", "trash")
+
+
+def test_the_palette_names_what_says_little_else_first():
+    context = Context(rows=9, targets=1, verbs=frozenset(Verb))
+    labels = [command.label for command in matches("crm", context) if "CRM" in command.label]
+    assert labels[:2] == ["To the CRM", "Connect a CRM"]
+    assert [command.label for command in matches("mark as", context)][:2] == ["Mark as read", "Mark as unread"]
+    found = matches("", context)
+    assert found == [command for command in COMMANDS if command in found], "nothing typed: as they stand in the menu"
