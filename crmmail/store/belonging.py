@@ -6,34 +6,21 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from crmmail.crm import domains, match
-from crmmail.crm.match import Choice, People
 from crmmail.crm.model import Bound, Link, Never, NeverBy, Scope, Verdict
 from crmmail.errors import SettingsError
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.model import Act
-from crmmail.store import choices, directory, records, rematch, ties, turning
+from crmmail.store import choices, correcting, directory, records, rematch, ties, turning
 from crmmail.store.choices import Setting
+from crmmail.store.correcting import Correction, Told
 from crmmail.store.customers import Customers
 from crmmail.store.rematch import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A message a correction is about."""
-
-    id: int
-    mailbox: str
-    remote_id: str
-    message_id: str
-    thread: int
-    subject: str
-    twin: int
-    people: People
 
 
 class Belonging(Customers):
@@ -85,22 +72,33 @@ class Belonging(Customers):
         found = self.account(account)
         if found is None:
             raise SettingsError(_("There is no such account."), next_step=_("Choose one from the list of accounts."))
-        return self._correct(messages, found.id, scope, records.LINK, yes=True, also=also)
+        return self._correct({found.id: list(messages)}, scope, records.LINK, yes=True, also=also)
 
-    def unlink(self, messages: Iterable[int], account: str, scope: Scope = Scope.MESSAGE) -> Act | None:
-        """Say that mail does not belong to an account; no match brings it back."""
-        uid = self._read(lambda connection: directory.resolve(connection, account))
-        return self._correct(messages, uid, scope, records.UNLINK, yes=False, also=False)
+    def unlink(self, messages: Iterable[int], account: str = "", scope: Scope = Scope.MESSAGE) -> Act | None:
+        """Say that mail does not belong to an account ('': each of these messages to those it is linked to), as one
+        act; no match brings it back.
+        """
+        wanted = list(messages)
+        if account:
+            uid = self._read(lambda connection: directory.resolve(connection, account))
+            return self._correct({uid: wanted}, scope, records.UNLINK, yes=False, also=False)
+        linked: dict[str, list[int]] = {}
+        for link in self.links(wanted):
+            linked.setdefault(link.account, []).append(link.message)
+        return self._correct(linked, scope, records.UNLINK, yes=False, also=False)
 
     def _correct(
-        self, messages: Iterable[int], account: str, scope: Scope, kind: str, *, yes: bool, also: bool
+        self, of: Mapping[str, Sequence[int]], scope: Scope, kind: str, *, yes: bool, also: bool
     ) -> Act | None:
-        wanted = list(messages)
-        found = self._read(lambda connection: told(connection, wanted))
-        correction = _Correction(account, yes=yes, also=also)
-        edits = self._read(lambda connection: correction.edits(connection, found, scope))
-        title = found[0].subject if len(found) == 1 else ""
-        return self._records_deed(kind, len(found), title, edits)
+        """The user's word on messages of each of these accounts."""
+        edits: dict[records.Key, str | None] = {}
+        titles: dict[int, str] = {}
+        for account, numbers in of.items():
+            found, more = self._read(partial(_corrected, Correction(account, yes, also, dict(edits)), numbers, scope))
+            edits |= more
+            titles |= {one.id: one.subject for one in found}
+        title = next(iter(titles.values())) if len(titles) == 1 else ""
+        return self._records_deed(kind, len(titles), title, edits)
 
     # never
 
@@ -122,10 +120,11 @@ class Belonging(Customers):
 
     def never_for(self, message: int, by: NeverBy) -> Act | None:
         """The same for the sender of a message (whom we sent it to), or their domain."""
-        found = self._read(lambda connection: told(connection, [message]))
+        found = self._read(lambda connection: correcting.told(connection, [message]))
         if not found:
             return None
-        return self.never(by, _who(found[0]) if by is NeverBy.ADDRESS else _domain_of(found[0]))
+        tell = correcting.who if by is NeverBy.ADDRESS else correcting.domain_of
+        return self.never(by, tell(found[0]))
 
     # who we are
 
@@ -223,39 +222,12 @@ def _next_unread(connection: sqlite3.Connection, after: str, *, back: bool) -> s
     return str(next((row for row in rows if row[:2] > here), rows[0])[2])
 
 
-def told(connection: sqlite3.Connection, messages: Sequence[int]) -> list[Told]:
-    """These messages, as far as they are here, for a word of the user's on them."""
-    rows = connection.execute(
-        "SELECT m.id, m.mailbox, m.remote_id, m.message_id, m.thread, m.subject, b.twin, b.people "
-        "FROM json_each(?) j CROSS JOIN message m ON m.id = j.value CROSS JOIN bond b ON b.message = m.id "
-        "ORDER BY j.key",
-        (json.dumps(list(dict.fromkeys(messages))),),
-    )
-    return [
-        Told(number, mailbox, remote_id, header, thread, subject, twin, ties.text_people(people))
-        for number, mailbox, remote_id, header, thread, subject, twin, people in rows
-    ]
-
-
-def _who(told: Told) -> str:
-    """The sender of a message; of one of ours, whom it went to."""
-    if not told.people.first:
-        raise SettingsError(
-            _("Nobody can be told to have sent this message."), next_step=_("Choose the message itself instead.")
-        )
-    return told.people.first[0]
-
-
-def _domain_of(told: Told) -> str:
-    domain = domains.registrable(domains.of_address(_who(told)))
-    if not domain or domains.is_shared(domain):
-        raise SettingsError(
-            _("Many people have addresses at {domain}: it tells no account.").format(
-                domain=domain or clean_line(_who(told))
-            ),
-            next_step=_("Choose the sender instead."),
-        )
-    return domain
+def _corrected(
+    correction: Correction, messages: Sequence[int], scope: Scope, connection: sqlite3.Connection
+) -> tuple[list[Told], dict[records.Key, str | None]]:
+    """(the messages a correction is about, the records that say it)."""
+    found = correcting.told(connection, messages)
+    return found, correction.edits(connection, found, scope)
 
 
 def _never_key(by: NeverBy, value: str) -> str:
@@ -268,93 +240,3 @@ def _never_key(by: NeverBy, value: str) -> str:
             next_step=_("Write an address, a domain, or the words the subject holds."),
         )
     return {NeverBy.ADDRESS: "a:", NeverBy.DOMAIN: "d:", NeverBy.TAG: "t:"}[by] + plain.casefold()
-
-
-# correcting
-
-
-@dataclass(frozen=True, slots=True)
-class _Correction:
-    """The user's word on an account: mail is its (`yes`), or is not. `also`: beside what was said before."""
-
-    account: str
-    yes: bool
-    also: bool
-
-    def edits(
-        self, connection: sqlite3.Connection, told: Sequence[Told], scope: Scope
-    ) -> dict[records.Key, str | None]:
-        """The records to write so that it reaches what it was said for, and nothing else."""
-        if scope is Scope.MESSAGE:
-            keys = {choices.key("m", one.twin): self._about(one) for one in told}
-            return self._written(connection, keys)
-        if scope is Scope.THREAD:
-            found = self._written(connection, {choices.key("t", one.twin): self._about(one) for one in told})
-            return self._cleared(connection, told, found) | found
-        prefix, tell = ("a:", _who) if scope is Scope.SENDER else ("d:", _domain_of)
-        found = self._written(connection, {f"{prefix}{tell(one)}": {} for one in told})
-        return self._agreeing(connection, told) | found
-
-    def _about(self, one: Told) -> dict[str, object]:
-        return {"mailbox": one.mailbox, "remote_id": one.remote_id, "message_id": one.message_id}
-
-    def _said(self, before: Choice) -> Choice:
-        only = frozenset({self.account})
-        if not self.yes:
-            return Choice(before.yes - only, before.no | only)
-        return Choice((before.yes | only) if self.also else only, before.no - only)
-
-    def _written(
-        self, connection: sqlite3.Connection, keys: Mapping[str, Mapping[str, object]]
-    ) -> dict[records.Key, str | None]:
-        before = records.many(connection, records.CHOICE, keys)
-        return {
-            (records.CHOICE, key): choices.choice_text(self._said(choices.text_choice(before.get(key))), **about)
-            for key, about in keys.items()
-        }
-
-    def _cleared(
-        self, connection: sqlite3.Connection, told: Sequence[Told], kept: Iterable[records.Key]
-    ) -> dict[records.Key, str | None]:
-        """What was said of these conversations, or of single messages in them, and says otherwise, no longer counts."""
-        threads = json.dumps([one.thread for one in told])
-        rows = connection.execute(
-            "SELECT b.twin FROM json_each(?) j CROSS JOIN message m ON m.thread = j.value "
-            "CROSS JOIN bond b ON b.message = m.id",
-            (threads,),
-        ).fetchall()
-        names = {choices.key(scope, row[0]) for row in rows for scope in ("m", "t")} - {key for _kind, key in kept}
-        found: dict[records.Key, str | None] = {}
-        for key, text in records.many(connection, records.CHOICE, names).items():
-            left = self._without(choices.text_choice(text))
-            found[records.CHOICE, key] = choices.choice_text(left) if left.yes or left.no else None
-        return found
-
-    def _without(self, choice: Choice) -> Choice:
-        """What is left of an older word where the new one counts."""
-        if not self.yes:
-            return Choice(choice.yes - {self.account}, choice.no)
-        return Choice(choice.yes if self.also else frozenset(), choice.no - {self.account})
-
-    def _agreeing(self, connection: sqlite3.Connection, told: Sequence[Told]) -> dict[records.Key, str | None]:
-        """A word on single messages or conversations outranks one on a sender: for these messages it must agree."""
-        twins = [one.twin for one in told]
-        talks = _talks_with_a_word(connection, [one.thread for one in told])
-        before = records.many(connection, records.CHOICE, [choices.key("m", twin) for twin in twins])
-        found: dict[records.Key, str | None] = {}
-        for one in told:
-            key = choices.key("m", one.twin)
-            if key in before or one.thread in talks:
-                said = self._said(choices.text_choice(before.get(key)))
-                found[records.CHOICE, key] = choices.choice_text(said, **self._about(one))
-        return found
-
-
-def _talks_with_a_word(connection: sqlite3.Connection, threads: Sequence[int]) -> set[int]:
-    rows = connection.execute(
-        "SELECT m.thread, b.twin FROM json_each(?) j CROSS JOIN message m ON m.thread = j.value "
-        "CROSS JOIN bond b ON b.message = m.id",
-        (json.dumps(threads),),
-    ).fetchall()
-    said = records.many(connection, records.CHOICE, {choices.key("t", twin) for _thread, twin in rows})
-    return {thread for thread, twin in rows if choices.key("t", twin) in said}

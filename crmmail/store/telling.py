@@ -27,7 +27,7 @@ from crmmail.crm.model import (
 from crmmail.faultpoint import fault
 from crmmail.i18n import _
 from crmmail.model import Act, Change, Draft
-from crmmail.store import belonging, cards, choices, directory, logbook, mirrored, records
+from crmmail.store import cards, choices, correcting, directory, logbook, mirrored, records
 from crmmail.store.beside import Beside
 from crmmail.store.logbook import Op
 
@@ -209,7 +209,7 @@ def _private(
     connection: sqlite3.Connection, messages: list[int], private: bool, scope: Scope
 ) -> dict[records.Key, str | None]:
     """Records that keep messages from the CRMs; taking it back for one takes its conversation's word back too."""
-    told = belonging.told(connection, messages)
+    told = correcting.told(connection, messages)
     letter = "t" if scope is Scope.THREAD else "m"
     keys = {choices.key(letter, one.twin) for one in told}
     if private:

@@ -125,9 +125,7 @@ class Linking(Beside, AccountActs):
 
     def unlink(self, targets: list[int], scope: Scope) -> None:
         """Take a link away for good: no later match brings it back."""
-        linked = {link.account: link for link in self.store.links(targets)}
-        acts = [self.store.unlink(targets, account, scope) for account in linked]
-        act = next((act for act in acts if act is not None), None)
+        act = self.store.unlink(targets, scope=scope)
         if act is None:
             self.hint(_("It is linked to no account."))
             return

@@ -242,6 +242,35 @@ def test_a_correction_spreads_exactly_as_chosen(desk: Desk, scope: Scope, reache
     assert desk.of(numbers["m1"]) == ("Gama", "MANUAL")
 
 
+@pytest.mark.parametrize("scope", list(Scope))
+def test_what_belongs_to_several_accounts_is_unlinked_and_comes_back_in_one_go(desk: Desk, scope: Scope) -> None:
+    numbers = desk.hear(
+        letter(1, "ivo@omega.example", thread="a"), letter(2, "eva@sigma.example", thread="b"),
+        letter(3, "ivo@omega.example", thread="a"), letter(4, "leo@nobody.example"),
+    )  # fmt: skip
+    desk.store.link(numbers[:1], desk.beta)
+    desk.store.link(numbers[1:2], desk.gama, scope)
+    desk.store.link(numbers[2:3], desk.beta)
+    desk.store.link(numbers[2:3], desk.gama, also=True)
+    before = {number: {link.name for link in desk.store.links([number])} for number in numbers}
+    assert before == dict(zip(numbers, ({"Beta"}, {"Gama"}, {"Beta", "Gama"}, set()), strict=True))
+    acts = len(desk.store.acts())
+    act = desk.store.unlink(numbers, scope=scope)
+    assert act is not None and act.count == 3
+    assert len(desk.store.acts()) == acts + 1
+    assert [desk.of(number) for number in numbers] == [("queued", "")] * 4
+    desk.store.undo()
+    assert {number: {link.name for link in desk.store.links([number])} for number in numbers} == before
+
+
+def test_unlinking_says_nothing_of_accounts_a_message_was_not_linked_to(desk: Desk) -> None:
+    numbers = desk.hear(letter(1, "bea@beta.example"), letter(2, "gil@gmail.com"))
+    desk.store.unlink(numbers)
+    desk.store.save_contact(Contact("", desk.gama, "Bea", addresses=("bea@beta.example",)))
+    assert [desk.of(number) for number in numbers] == [("Gama", "ADDRESS"), ("queued", "")]
+    assert desk.store.unlink(numbers[1:]) is None
+
+
 def test_what_was_unlinked_no_match_brings_back(desk: Desk) -> None:
     numbers = desk.hear(letter(1, "bea@beta.example", thread="t"), letter(2, "bea@beta.example", thread="t"))
     desk.store.unlink([numbers[0]], desk.beta)

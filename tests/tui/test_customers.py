@@ -183,6 +183,19 @@ async def test_what_is_unlinked_stays_unlinked(desk):
         assert "1 message unlinked" in shown(app)
 
 
+async def test_a_selection_of_several_accounts_is_unlinked_and_undone_in_one_go(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        mine = inbox(desk)[:3]
+        before = [linked(desk, number) for number in mine]
+        assert {frozenset(names) for names in before} == {frozenset({ACME}), frozenset({LIMA}), frozenset()}
+        await pilot.press("x", "j", "x", "j", "x", "k", "comma", "u")
+        await until(pilot, lambda: [linked(desk, number) for number in mine] == [set()] * 3)
+        assert "2 messages unlinked" in shown(app)
+        await pilot.press("z")
+        await until(pilot, lambda: [linked(desk, number) for number in mine] == before)
+
+
 async def test_a_selection_is_linked_as_one_act(desk):
     app = app_on(desk)
     async with app.run_test(size=(120, 36)) as pilot:
