@@ -53,13 +53,14 @@ class Gmail(GmailSending):
         burst: float = BURST,
         clock: Callable[[], float] = time.monotonic,
         wire: Wire | None = None,
+        pace: Bucket | None = None,
         headers_first: bool = False,
     ) -> None:
         """`headers_first`: pages hold headers only; which texts are wanted is for whoever asks `bodies`."""
         self.mailbox = mailbox
         self._form = "metadata" if headers_first else "raw"
         root = (base_url or BASE_URL).rstrip("/").removesuffix("/gmail/v1")
-        pace = Bucket(units_per_second or UNITS_PER_SECOND, burst, clock)
+        pace = pace or Bucket(units_per_second or UNITS_PER_SECOND, burst, clock)
         self._calls = Calls(wire or Wire(root, auth, ca_file, scope=MODIFY_SCOPE), pace)
         self._clock = clock
         self._labels_at: float | None = None

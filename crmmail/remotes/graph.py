@@ -45,10 +45,11 @@ class Graph(GraphSending):
         burst: float = BURST,
         clock: Callable[[], float] = time.monotonic,
         wire: Wire | None = None,
+        pace: Bucket | None = None,
     ) -> None:
         self.mailbox = mailbox
         self.capabilities = Capabilities(archive=True, trash=True, delete_forever=True, send=True)
-        pace = Bucket(requests_per_second, burst, clock)
+        pace = pace or Bucket(requests_per_second, burst, clock)
         self._calls = Calls(wire or Wire(base_url or BASE_URL, auth, ca_file, scope=SCOPE), pace)
         self._roles: dict[str, Role] = {}
         self._aside: frozenset[str] = frozenset()  # ids of folders that are Exchange's own

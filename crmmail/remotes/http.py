@@ -91,7 +91,7 @@ def client(
     return httpx.Client(
         base_url=base_url,
         auth=auth,
-        verify=_trust(ca_file) if address.scheme == "https" else ssl.create_default_context(),
+        verify=_trust(ca_file) if address.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         headers={"User-Agent": f"crmmail/{__version__} (gzip)", "Accept": "application/json"},
         timeout=httpx.Timeout(read, connect=connect),
         limits=httpx.Limits(max_connections=4, max_keepalive_connections=4, keepalive_expiry=KEEP_ALIVE_SECONDS),

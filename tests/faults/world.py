@@ -21,11 +21,13 @@ from crmmail.remotes import Remote
 from crmmail.remotes.gmail import Gmail
 from crmmail.remotes.graph import Graph
 from crmmail.remotes.http import Wire
+from crmmail.remotes.pace import Bucket
 from crmmail.sandbox import Sandbox, User
 from crmmail.sandbox.mailbox import Mailbox as Server
 from crmmail.store import Store
 from crmmail.sync import Outcome, RemoteSync
 from tests.sync.conftest import Clock
+from tests.waiting import NO_QUOTA, Patient
 
 PROVIDERS = ("gmail", "outlook")
 ADDRESSES = {"gmail": "ana@example.com", "outlook": "bruno@example.com"}
@@ -143,8 +145,8 @@ class World:
     def connect(self) -> Remote:
         """A new connection; with a real session over TLS, for its token is shown to nothing else."""
         if isinstance(self.auth, Bearer):
-            return connect(self.provider, self.sandbox.http_url, self.auth, self.limits)
-        return connect(self.provider, self.sandbox.https_url, self.auth, ca_file=self.sandbox.ca_file)
+            return connect(self.provider, self.sandbox.http_url, self.auth, self.limits, clock=self.clock)
+        return connect(self.provider, self.sandbox.https_url, self.auth, ca_file=self.sandbox.ca_file, clock=self.clock)
 
     def close(self) -> None:
         self.remote.close()
@@ -286,16 +288,18 @@ def connect(
     auth: httpx.Auth | None,
     limits: dict[str, float] | None = None,
     ca_file: Path | None = None,
+    clock: Clock | None = None,
 ) -> Remote:
-    """The real remote of a provider, pointed at a sandbox; unpaced, for the sandbox has no quota."""
-    wire: dict[str, Any] = {"auth": auth, "ca_file": ca_file}
+    """The real remote of a provider, pointed at a sandbox without a quota; waits a server asks for pass by `clock`."""
+    pace = Bucket(NO_QUOTA, NO_QUOTA) if clock is None else Patient(clock.advance)
+    wire: dict[str, Any] = {"auth": auth, "ca_file": ca_file, "pace": pace}
     if provider == "gmail":
         if limits:
             wire["wire"] = Wire(url, auth, **limits)  # type: ignore[arg-type]
-        return Gmail("gmail", base_url=url, units_per_second=1e9, burst=1e9, **wire)
+        return Gmail("gmail", base_url=url, **wire)
     if limits:
         wire["wire"] = Wire(f"{url}/v1.0", auth, **limits)  # type: ignore[arg-type]
-    return Graph("outlook", base_url=f"{url}/v1.0", requests_per_second=1e9, burst=1e9, **wire)
+    return Graph("outlook", base_url=f"{url}/v1.0", **wire)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from crmmail.ops import Verb
 from tests.remotes.contract import RemoteContract
 from tests.remotes.mirror import Mirror
 from tests.remotes.world import START, GraphWorld, World, letter
+from tests.waiting import Patient
 
 TO_TRASH = Delta(move="trash")
 
@@ -186,9 +187,11 @@ def test_a_part_throttled_inside_a_good_batch_waits_as_told_and_is_made_again(ou
     ids = outlook.add(5)
     mirror = Mirror().pull(outlook.connect())
     told = {"error": {"code": "ApplicationThrottled", "message": "MailboxConcurrency"}}
-    outlook.box.faults.add("status", path="/move", nth=(2,), status=429, headers={"Retry-After": "1"}, body=told)
-    acks = mirror.push(outlook.connect(), [outlook.wish(mirror, i, TO_TRASH) for i in ids])
+    outlook.box.faults.add("status", path="/move", nth=(2,), status=429, headers={"Retry-After": "7"}, body=told)
+    pace = Patient(outlook.box.clock.advance)
+    acks = mirror.push(outlook.connect(pace=pace), [outlook.wish(mirror, i, TO_TRASH) for i in ids])
     assert all(ack.error is None for ack in acks.values())
+    assert pace.rested == [7]
     assert {state.folders for state in outlook.truth().values() if state} == {frozenset({"trash"})}
 
 

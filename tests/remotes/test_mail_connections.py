@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -17,7 +18,7 @@ from crmmail.auth.standing import Standing
 from crmmail.auth.tokens import TokenStore
 from crmmail.config import MailboxSettings
 from crmmail.errors import AuthRequired, Offline, Rejected, RemoteError, SettingsError, Transient, Untrusted
-from crmmail.remotes import imap_connection, probe, smtp_connection
+from crmmail.remotes import dial, imap_connection, probe, smtp_connection
 from crmmail.remotes.dial import Server, Stage
 from tests.mailservers.dovecot import PASSWORD, Dovecot, free_port
 from tests.mailservers.proxy import Proxy
@@ -80,6 +81,25 @@ def test_a_password_opens_the_mailbox_with_tls_from_the_first_byte_or_after_star
     assert client.select_folder("INBOX")[b"EXISTS"] == 0
     assert isinstance(client.socket(), ssl.SSLSocket)
     imap_connection.hang_up(client)
+
+
+def test_a_small_command_goes_out_at_once_and_is_not_kept_for_an_acknowledgement(door: Server) -> None:
+    line, _greeting = dial.dial(door)
+    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    line.close()
+
+
+def test_another_authority_under_the_same_name_is_believed_at_once(dovecot: Dovecot, tmp_path: Path) -> None:
+    trusted = tmp_path / "ca.pem"
+    server = Server("imap", "127.0.0.1", dovecot.imaps_port, "tls", str(trusted))
+    with Sink(mode="tls") as other:
+        trusted.write_bytes(Path(other.ca_file).read_bytes())
+    with pytest.raises(Untrusted):
+        dial.dial(server)
+    trusted.write_bytes(Path(dovecot.ca_file).read_bytes())
+    os.utime(trusted, (1, 1))
+    line, _greeting = dial.dial(server)
+    line.close()
 
 
 @pytest.mark.parametrize("mode", ["tls", "starttls"])

@@ -14,9 +14,9 @@ from crmmail.remotes.graph import Graph
 from crmmail.sandbox import Limits, Sandbox, User
 from crmmail.sandbox.mailbox import Mailbox
 from tests.remotes.mirror import Mirror
+from tests.waiting import Patient
 
 START = 1_700_000_000_000  # ms; message n was received n minutes later
-FAST = 1e9  # quota units a second: the tests of pacing set their own
 
 
 class Bearer(httpx.Auth):
@@ -145,7 +145,8 @@ class GmailWorld(World):
         return Gmail.capabilities
 
     def make(self, auth: httpx.Auth, options: dict[str, Any]) -> Remote:
-        options = {"units_per_second": FAST, "burst": FAST, "base_url": self.box.http_url} | options
+        pace = None if "units_per_second" in options else Patient(self.box.clock.advance)
+        options = {"pace": pace, "base_url": self.box.http_url} | options
         return Gmail("work", auth=auth, **options)
 
     def folder_key(self, place: str) -> str:
@@ -173,7 +174,7 @@ class GraphWorld(World):
         return Capabilities(archive=True, delete_forever=True)
 
     def make(self, auth: httpx.Auth, options: dict[str, Any]) -> Remote:
-        options = {"requests_per_second": FAST, "burst": FAST, "base_url": f"{self.box.http_url}/v1.0"} | options
+        options = {"pace": Patient(self.box.clock.advance), "base_url": f"{self.box.http_url}/v1.0"} | options
         return Graph("work", auth=auth, **options)
 
     def new_folder(self, name: str, parent: str = "msgfolderroot") -> str:
