@@ -71,6 +71,7 @@ class Imap(ImapSending):
         if self._bell is not None:
             self._bell.stop()
         self._line.close()
+        self._index.close()
 
     def listen(self, news: Callable[[], None]) -> None:
         """See `Listener`: a connection of its own that stays in IDLE, where the server has that."""

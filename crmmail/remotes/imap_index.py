@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crmmail.errors import CursorExpired
+from crmmail.errors import CursorExpired, Offline
 from crmmail.i18n import _
 from crmmail.store.faults import explain, is_damage
 
@@ -53,11 +54,14 @@ class Spot:
 
 
 class Index:
-    """One mailbox's places. Used by one thread at a time."""
+    """One mailbox's places. Used by one thread at a time; `close` may come from another."""
 
     def __init__(self, path: Path | None = None) -> None:
         """`path` None keeps it in memory."""
         self._path = path
+        self._lock = threading.Lock()
+        self._users = 0
+        self._closed = False
         self._open()
 
     def _open(self) -> None:
@@ -87,14 +91,35 @@ class Index:
         self._connection.executescript(_TABLES)
 
     def close(self) -> None:
-        """What was not settled is forgotten."""
-        self._connection.close()
+        """For good, once nobody uses it: never under a thread that reads. What was not settled is forgotten."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._closed and not self._users:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """The file stays open within. Raises Offline after `close`."""
+        with self._lock:
+            if self._closed and not self._users:
+                raise Offline(_("The connection was closed."), reason="closed")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._let_go()
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
         """What goes wrong with the file, as an error of ours: a damaged one is made again, and all is read anew."""
         try:
-            yield
+            with self.used():
+                yield
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise explain(error) from None

@@ -8,9 +8,11 @@ is moved from Drafts to Sent, unless the server has filed a copy there; that fai
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
 
 from crmmail.errors import Offline, Rejected, RemoteError, Transient
 from crmmail.faultpoint import fault
@@ -23,6 +25,8 @@ from crmmail.remotes.imap_round import Layout
 from crmmail.remotes.outbound import WHOLE_LIMIT, check_size, headers_of, parted, token_of
 from crmmail.remotes.submit import AT_THE_DOOR, Submission
 
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 PENDING, SUBMITTED = "$SubmitPending", "$Submitted"
 UNSENT = "-"  # our note that it has not gone out, whatever the keywords say
 ASK_SIZE_ABOVE = 5_000_000  # bytes; smaller ones every server takes
@@ -35,6 +39,19 @@ class _Draft:
     uid: int
     token: str
     state: str = ""
+
+
+def noting(
+    work: Callable[Concatenate[ImapSending, Given], Answer],
+) -> Callable[Concatenate[ImapSending, Given], Answer]:
+    """A method that reads or writes the index: it stays open meanwhile, whoever closes the mailbox."""
+
+    @functools.wraps(work)
+    def held(self: ImapSending, /, *given: Given.args, **more: Given.kwargs) -> Answer:
+        with self._index.used():
+            return work(self, *given, **more)
+
+    return held
 
 
 class ImapSending:
@@ -57,6 +74,7 @@ class ImapSending:
 
     # Drafts
 
+    @noting
     def save_draft(
         self,
         mime: bytes,
@@ -83,6 +101,7 @@ class ImapSending:
         conflict = bool(old) and old != f"{validity}.{uid}" and not self.delete_draft(remote_draft)
         return self._reference(validity, uid, conflict=conflict)
 
+    @noting
     def delete_draft(self, remote_draft: str) -> bool:
         """See `Sender`. Another client's change is another message here, which is left alone."""
         old, _version = parted(remote_draft)
@@ -96,6 +115,7 @@ class ImapSending:
         self._remove(validity, uid)
         return True
 
+    @noting
     def draft_at(self, remote_id: str) -> DraftRef | None:
         """See `Sender`."""
         validity = self._drafts(fresh=True)
@@ -216,6 +236,7 @@ class ImapSending:
 
     # Sending
 
+    @noting
     def send_draft(self, remote_draft: str) -> SentRef:
         """See `Sender`."""
         submission = self._submission
@@ -330,6 +351,7 @@ class ImapSending:
                 return SentRef(imap_text.identity(told), named or identity, seen=True)
         return None
 
+    @noting
     def look(self, outgoing: Outgoing) -> Whereabouts:
         """See `Sender`. A marked draft that is not in Sent is nowhere: nobody knows whether it went."""
         found = self._in_sent(outgoing.sent_message_id or outgoing.message_id, outgoing.token)

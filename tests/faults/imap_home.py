@@ -50,7 +50,6 @@ class Home:
 
     def close(self) -> None:
         self.remote.close()
-        self.remote._index.close()  # as the end of a process does
         self.store.close()
 
     def reopen(self) -> None:
