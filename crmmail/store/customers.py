@@ -48,14 +48,14 @@ class Customers(Writing):
         return self._read(lambda connection: directory.contact(connection, uid))
 
     def contact_of(self, address: str) -> Contact | None:
-        """Who has this address; None for nobody, or when several accounts claim it."""
-        found = self.contacts_of([address])
+        """Who writes from this address; None for nobody, or when several accounts claim it."""
+        found = self.who_writes([address]).get(address, [])
         return found[0] if len({one.account for one in found}) == 1 else None
 
-    def contacts_of(self, addresses: Iterable[str]) -> list[Contact]:
-        """Everybody who has one of these addresses."""
+    def who_writes(self, addresses: Iterable[str]) -> dict[str, list[Contact]]:
+        """Address → the contacts who write from it, however it is spelt; without those that are nobody's."""
         wanted = list(addresses)
-        return self._read(lambda connection: directory.writers(connection, wanted))
+        return self._read(lambda connection: directory.who_writes(connection, wanted))
 
     def accounts_known_by(self, key: str) -> list[str]:
         """The accounts an address, or an @ and a domain, stands for."""

@@ -182,14 +182,14 @@ class ForAccount(Composer, AccountActs):
         if account is None:
             return {}
         people = [one.email.lower() for one in (*draft.to, *draft.cc, *draft.bcc) if one.email]
-        known = self.store.contacts_of(people)
-        own = {address for one in known if one.account == account.id for address in one.addresses}
+        known = self.store.who_writes(people)
+        own = {address for address, some in known.items() if any(one.account == account.id for one in some)}
         others = {
             address: other.name
-            for one in known
-            if one.account != account.id and (other := self.store.account(one.account)) is not None
-            for address in one.addresses
+            for address, some in known.items()
             if address not in own
+            for one in some
+            if (other := self.store.account(one.account)) is not None
         }
         return {
             "account": account.name,

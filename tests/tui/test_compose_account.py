@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from crmmail.crm.model import Account, Contact
+from crmmail.crm.model import Account, Contact, Reason
 from crmmail.mailboxes import CAPABILITIES
-from crmmail.model import Address, Identity, Mailbox, Phase, Status
+from crmmail.model import Address, Identity, Mailbox, Phase, Query, Status
 from crmmail.store import Store
+from crmmail.store.choices import Setting
 from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.composer_dialogs import Checks
 from crmmail.tui.form import Form
@@ -130,6 +131,50 @@ async def test_replies_inherit_the_account(desk):
         screen = await composer(pilot)
         assert name_of(desk, screen.customer.account) == "Lima & Filhos"
         assert "Lima & Filhos" in shown(app)
+
+
+async def forward(pilot, desk, to: str, way: str = "forward") -> ComposeScreen:
+    """Bruno's message, about to be passed on."""
+    message = next(m for m in inbox(desk) if desk.message(m).headers.sender.email == "bruno@lima.example")
+    pilot.app.main.messages.go_to(message)
+    getattr(pilot.app.main, f"action_{way}")()
+    screen = await composer(pilot)
+    assert name_of(desk, screen.customer.account) == "Lima & Filhos"
+    screen.fields["to"].put([Address("", to)])
+    await pilot.press("ctrl+j")
+    return screen
+
+
+@pytest.mark.parametrize("way", ["forward", "forward_whole"])
+@pytest.mark.parametrize("to", ["sub@fornecedor.example", "colega@ours.example"])
+async def test_a_forward_belongs_to_the_account_of_what_it_passes_on(desk, way, to):
+    desk.set_ourselves(Setting(domains=frozenset({"ours.example"})))
+    app = app_on(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await forward(pilot, desk, to, way)
+        await until(pilot, desk.outgoing)
+    fill(desk, "gmail", [incoming(90, "sent", content=desk.mime(desk.outgoing()[0].id))])
+    (link,) = desk.links(desk.ids(Query("gmail", "sent")))
+    assert (link.name, link.reason) == ("Lima & Filhos", Reason.MANUAL)
+
+
+@pytest.mark.parametrize("to", ["ana.souza@acme.example", "Ana.Souza+nf@acme.example"])
+async def test_a_forward_to_another_customer_is_asked_about_and_is_theirs_without_the_account(desk, to):
+    app = app_on(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await forward(pilot, desk, to)
+        await until(pilot, lambda: isinstance(app.screen, Checks))
+        assert "is a contact of ACME Ltda" in " ".join(shown(app).replace("│", " ").split())
+        assert desk.outgoing() == []
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("alt+l", "backspace")
+        await until(pilot, lambda: screen.customer.account == "")
+        await pilot.press("ctrl+j")
+        await until(pilot, desk.outgoing)
+    fill(desk, "gmail", [incoming(90, "sent", content=desk.mime(desk.outgoing()[0].id))])
+    (link,) = desk.links(desk.ids(Query("gmail", "sent")))
+    assert (link.name, link.reason) == ("ACME Ltda", Reason.ADDRESS)
 
 
 async def test_a_contact_of_another_account_and_one_in_blind_copy_are_asked_about(desk):
