@@ -1,6 +1,6 @@
 """The process that `test_crm_kills` ends: mail arrives while the CRM's thread mirrors and logs, as in the program.
 
-    python -m tests.faults.teller DIRECTORY URL ACCOUNT_ID MESSAGES      (the secret key in CRMMAIL_TEST_KEY)
+    python -m tests.faults.teller DIRECTORY MESSAGES KIND [PLACE…]      (the secret in CRMMAIL_TEST_KEY)
 
 It goes on where an earlier one was ended. `DIRECTORY/arrived` gets a line for every message once the store has taken
 it: that is the promise. Two messages are given to another account between being queued and being told, and so ask.
@@ -17,12 +17,15 @@ from pathlib import Path
 from crmmail.crm.model import LogSetting, LogStatus, Scope, Visibility
 from crmmail.model import Incoming, Page, Phase
 from crmmail.remotes.crm import Crm
+from crmmail.remotes.local import Local
 from crmmail.remotes.pace import Bucket
 from crmmail.remotes.sharpspring import SharpSpring
+from crmmail.remotes.tryton import Tryton
 from crmmail.store import Store
 from crmmail.sync.crm import status_name
 from crmmail.sync.crm_thread import CrmWorker
 from tests.faults.crm_faults import letter
+from tests.remotes.tryton_server import USER
 from tests.store.told import GMAIL, state
 
 CRM = "crm"
@@ -32,23 +35,23 @@ BORN_MS = 1_900_000_000_000
 SETTLED = (LogStatus.LOGGED, LogStatus.ASK)
 
 
-def main(directory: Path, url: str, account_id: str, messages: int) -> None:
+def main(directory: Path, messages: int, kind: str, *place: str) -> None:
     store = Store.open(directory / "store")
     store.register(GMAIL)
     if store.log_setting(mailbox=GMAIL.id).on is None:
         store.set_log_setting(LogSetting(on=True, visibility=Visibility.FULL), mailbox=GMAIL.id)
 
     def connect() -> Crm:
-        keys = (account_id, os.environ["CRMMAIL_TEST_KEY"])
-        return SharpSpring(CRM, keys, url=url, pace=Bucket(1e6, 1e6))
+        return connected(store, kind, *place)
 
-    worker = begun(store, connect)
-    until(lambda: (said := store.said(status_name(CRM))) is not None and said.phase is Phase.SYNCED)
+    name = connect().name
+    worker = begun(store, name, connect)
+    until(lambda: (said := store.said(status_name(name))) is not None and said.phase is Phase.SYNCED)
     worker.end()
     worker.join(10)
     arrives(store, directory, MOVED)
     move(store)
-    worker = begun(store, connect)
+    worker = begun(store, name, connect)
     rest = range(MOVED[-1] + 1, messages + 1)
     for start in range(0, len(rest), TOGETHER):
         arrives(store, directory, rest[start : start + TOGETHER])
@@ -60,8 +63,18 @@ def main(directory: Path, url: str, account_id: str, messages: int) -> None:
     (directory / "done").write_text("done")
 
 
-def begun(store: Store, connect: Callable[[], Crm]) -> CrmWorker:
-    worker = CrmWorker(store, CRM, connect, poll=0.1)
+def connected(store: Store, kind: str, url: str = "", more: str = "") -> Crm:
+    """`more`: SharpSpring's account id, Tryton's database."""
+    if kind == "local":
+        return Local(kind, store)
+    secret = os.environ["CRMMAIL_TEST_KEY"]
+    if kind == "tryton":
+        return Tryton(CRM, (USER, secret), url=url, database=more)
+    return SharpSpring(CRM, (more, secret), url=url, pace=Bucket(1e6, 1e6))
+
+
+def begun(store: Store, name: str, connect: Callable[[], Crm]) -> CrmWorker:
+    worker = CrmWorker(store, name, connect, poll=0.1)
     worker.start()
     return worker
 
@@ -111,4 +124,4 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
