@@ -57,7 +57,7 @@ def turn(connection: sqlite3.Connection, now_ms: int, *, back: bool) -> Done | N
             _("Undoing or redoing an import is still under way."), next_step=_("Try again when the list is at rest.")
         )
     can = journal.mailbox_capabilities(connection)
-    while (act := journal.latest(connection, "done" if back else "undone", newest=back)) is not None:
+    while (act := turnable(connection, back=back)) is not None:
         moved: list[int] = []
         if act.kind in records.KINDS and (begun := turning.begin(connection, act, back=back)) is not None:
             return begun, moved
@@ -72,6 +72,11 @@ def turn(connection: sqlite3.Connection, now_ms: int, *, back: bool) -> Done | N
         if turned:
             return Act(act.id, act.kind, turned, act.created_ms, state, act.subject), moved
     return None
+
+
+def turnable(connection: sqlite3.Connection, *, back: bool) -> Act | None:
+    """The act that undo (`back`) or redo takes next, as far back as the journal goes."""
+    return journal.latest(connection, "done" if back else "undone", newest=back)
 
 
 def _turn_all(

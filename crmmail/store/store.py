@@ -377,6 +377,10 @@ class Store(WrittenFor):
             self._tell_turned(done[0])
         return done[0]
 
+    def turnable(self, *, back: bool) -> Act | None:
+        """The act undo (`back`) or redo is about, however many lie between; None when there is none."""
+        return self._read(lambda connection: acts.turnable(connection, back=back))
+
     def acts(self, limit: int = 100) -> list[Act]:
         """The newest acts, newest first."""
         return self._read(lambda connection: acts.recent(connection, limit))

@@ -247,12 +247,11 @@ class AccountsScreen(AccountFiles, Screen[Left]):
 
     def context(self) -> Context:
         """What the screen shows right now."""
-        acts = self.store.acts(20)
         return Context(
             pane=ACCOUNTS,
             rows=self.rows.pages.count,
-            undoable=any(act.state == "done" for act in acts),
-            redoable=any(act.state == "undone" for act in acts),
+            undoable=self.store.turnable(back=True) is not None,
+            redoable=self.store.turnable(back=False) is not None,
         )
 
     async def press(self, event: events.Key) -> bool:

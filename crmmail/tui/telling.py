@@ -98,9 +98,8 @@ class Telling(MailScreen):
 
     def refresh_journal(self) -> None:
         """Whether there is something to undo or redo."""
-        acts = self.store.acts(20)
-        self.undoable = any(act.state == "done" for act in acts)
-        self.redoable = any(act.state == "undone" for act in acts)
+        self.undoable = self.store.turnable(back=True) is not None
+        self.redoable = self.store.turnable(back=False) is not None
 
     def renew(self) -> None:
         """Title, place and footer as things stand."""

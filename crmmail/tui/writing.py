@@ -290,8 +290,8 @@ class Writing(Reading, Acts, Telling, Going):
     action_undo_too = action_undo
 
     def _done_since(self, moment: float) -> bool:
-        acts = self.store.acts(1)
-        return bool(acts) and acts[0].created_ms > moment * 1000
+        act = self.store.turnable(back=True)
+        return act is not None and act.created_ms > moment * 1000
 
     def refresh_journal(self) -> None:
         """Sending can be undone too."""

@@ -464,6 +464,26 @@ async def test_after_the_window_undo_says_that_it_is_too_late(post, clock):
         assert inbox(post) == before
 
 
+@pytest.mark.parametrize("meanwhile", [("enter", "escape"), ("d", "z")], ids=["a message read", "an act undone"])
+async def test_what_changed_nothing_since_sending_does_not_stand_before_its_undo(post, clock, meanwhile):
+    fill(post, "gmail", [incoming(number, unread=True) for number in range(10)], cursor="2")
+    app = app_on(post, clock)
+    before = inbox(post)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("d")
+        await write(pilot)
+        clock.now += 1
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: app.screen is app.main)
+        clock.now += 1
+        await pilot.press(*meanwhile)
+        await until(pilot, lambda: app.main.messages.display and inbox(post) == before[1:])
+        await pilot.press("z")
+        again = await composer(pilot)
+        assert again.written().subject == "Hello"
+        assert inbox(post) == before[1:]
+
+
 async def test_undo_can_be_turned_off(post, clock):
     app = app_on(post, clock, undo_send_seconds=0)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -76,6 +76,28 @@ async def test_redo_does_again_what_undo_took_back_to_any_depth(gmail):
         assert inbox(gmail) == start
 
 
+async def test_more_than_a_screen_of_acts_is_undone_and_done_again(gmail):
+    app = app_on(gmail)
+    start = inbox(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(*"d" * 30)
+        assert inbox(gmail) == start[30:]
+        await pilot.press(*"z" * 30)
+        assert inbox(gmail) == start
+        await pilot.press(*"Z" * 30)
+        assert inbox(gmail) == start[30:]
+
+
+async def test_undo_reaches_past_any_number_of_messages_read_since(gmail):
+    app = app_on(gmail)
+    start = inbox(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("d", "enter", *"J" * 70)
+        assert sum(act.kind == "read" for act in gmail.acts(100)) > 20
+        await pilot.press("escape", "z")
+        assert inbox(gmail) == start
+
+
 async def test_unfavorite_is_on_the_same_key(gmail):
     app = app_on(gmail)
     async with app.run_test(size=(100, 30)) as pilot:
