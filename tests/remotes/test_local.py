@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from crmmail.crm.model import Account, LogSetting, NeverBy, Visibility
 from crmmail.errors import Rejected
+from crmmail.model import Incoming, Page
 from crmmail.remotes.local import Local
 from crmmail.store import Store
+from crmmail.sync.crm import CrmSync
+from tests.faults.crm_faults import letter
 from tests.remotes.crm_contract import Keeps, Tells, acked, ids
 from tests.remotes.crm_world import LocalWorld, everything, log, new_account, new_contact
+from tests.store.told import GMAIL, state
 
 
 @pytest.fixture
@@ -75,3 +81,25 @@ def test_before_it_is_connected_nothing_is_kept() -> None:
     (ack,) = acked(crm, log("1"))
     assert isinstance(ack.error, Rejected)
     assert crm.timeline("1") == []
+
+
+def test_nothing_of_private_internal_or_never_logged_mail_is_kept(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "profile") as store:
+        store.register(GMAIL)
+        cedro = store.save_account(Account("", "Cedro", ("cedro.example",)))
+        sync = CrmSync(store, Local("local", store), poll=0)
+        assert sync.step().error is None
+        store.set_log_setting(LogSetting(on=True, visibility=Visibility.FULL), mailbox=GMAIL.id)
+        store.never(NeverBy.ADDRESS, "never@cedro.example")
+        senders = ("bia@cedro.example", "never@cedro.example", f"colega@{GMAIL.address.partition('@')[2]}")
+        now = int(time.time() * 1000)
+        mail = tuple(
+            Incoming(f"m{number}", state("inbox"), now + number, raw=letter(number, sender), remote_thread=f"t{number}")
+            for number, sender in enumerate((*senders, senders[0]))
+        )
+        store.ingest(GMAIL.id, Page("1", upserts=mail, complete=True))
+        store.set_private([store.find(GMAIL.id, "m3") or 0])
+        assert sync.step().logged == 1
+        assert [entry.message_id for entry in store.kept_entries(cedro.id)] == ["<0@cedro.example>"]
+    desk = b"".join(file.read_bytes() for file in (tmp_path / "profile").glob("desk.db*"))
+    assert [number for number in range(4) if f"Texto {number}.".encode() in desk] == [0]
