@@ -91,9 +91,10 @@ class Telling(Beside):
         wanted = list(messages)
         return self._read(lambda connection: logbook.states(connection, wanted))
 
-    def log_preview(self, message: int) -> tuple[LogState | None, LogEntry | None]:
-        """(where a message stands, exactly what the CRM would be told of it; None: it would not be told)."""
-        return self._read(lambda connection: _preview(connection, message))
+    def log_preview(self, message: int, account: str = "") -> tuple[LogState | None, LogEntry | None]:
+        """(where a message stands, exactly what the CRM would be told of it; None: it would not be told). Where several
+        accounts are possible: on `account`, or the one it was queued for."""
+        return self._read(lambda connection: _preview(connection, message, account))
 
     def log_queue(self, limit: int = 200) -> list[Op]:
         """What waits, asks or failed, and what was told last; the newest first."""
@@ -225,9 +226,12 @@ def _private(
     return {(records.PRIVATE, key): None for key in keys}
 
 
-def _preview(connection: sqlite3.Connection, message: int) -> tuple[LogState | None, LogEntry | None]:
+def _preview(connection: sqlite3.Connection, message: int, wanted: str) -> tuple[LogState | None, LogEntry | None]:
     state = logbook.states(connection, [message]).get(message)
+    wanted = wanted or (state.account if state else "")
     for letter in logbook.letters(connection, [message]):
+        if wanted in letter.accounts:
+            letter = replace(letter, accounts=(wanted,))
         said = logbook.rules(connection)
         connected = frozenset(records.keys(connection, records.CONNECTED))
         why, account = logbook.why_not(connection, letter, said, connected, asked=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmmail.crm.model import LogStatus, Scope
+from crmmail.crm.model import LogStatus, Scope, Unlogged
 from crmmail.i18n import _, ngettext
 from crmmail.tui import account_words, words
 from crmmail.tui.detail import Detail
@@ -44,42 +44,42 @@ class CustomerLog(Detail):
         self._preview(self.targets[0])
 
     def _preview(self, message: int) -> None:
-        from crmmail.tui.log_screens import LogPreview
-
+        """Where it belongs to several accounts and nothing says to which it is told: that first."""
         state, entry = self.store.log_preview(message)
-        if state is None:
-            self.hint(_("This message is no longer here."))
-            return
         links = self.store.links([message])
-        account = self.store.account(links[0].account) if links else None
-        crm = state.crm or (account.crm if account else "") or next(iter(self.store.crms()), "")
-
-        def chosen(what: str | None) -> None:
-            if what == "log":
-                self.guarded(lambda: self._log(message))
-            elif what == "private":
-                self.guarded(lambda: self._private([message] if self.may_write() else [], Scope.MESSAGE))
-            elif what == "settings":
-                self.guarded(self.action_log_settings)
-
-        self.app.push_screen(LogPreview(state, entry, crm, account.name if account else ""), chosen)
-
-    def _log(self, message: int) -> None:
-        """The user asks for it; where it belongs to several accounts, to which."""
-        if not self.may_write():
-            return
-        links = self.store.links([message])
-        if len(links) < 2:
-            self._log_to(message, "")
+        undecided = state is not None and entry is None and len(links) > 1 and state.why in (None, Unlogged.SEVERAL)
+        if not undecided:
+            self._show_preview(message, state.account if state else "")
             return
         from crmmail.tui.dialogs import Picker
 
         def chosen(at: int | tuple[str, int] | None) -> None:
             if isinstance(at, int):
-                self.guarded(lambda: self._log_to(message, links[at].account))
+                self.guarded(lambda: self._show_preview(message, links[at].account))
 
         lines = [(link.name, account_words.reason(link)) for link in links]
         self.app.push_screen(Picker(_("Log it to which account?"), lines), chosen)
+
+    def _show_preview(self, message: int, wanted: str) -> None:
+        from crmmail.tui.log_screens import LogPreview
+
+        state, entry = self.store.log_preview(message, wanted)
+        if state is None:
+            self.hint(_("This message is no longer here."))
+            return
+        linked = [link.account for link in self.store.links([message])]
+        account = self.store.account(wanted if wanted in linked else next(iter(linked), ""))
+        crm = state.crm or (account.crm if account else "") or next(iter(self.store.crms()), "")
+
+        def chosen(what: str | None) -> None:
+            if what == "log" and self.may_write():
+                self.guarded(lambda: self._log_to(message, wanted))
+            elif what == "private" and self.may_write():
+                self.guarded(lambda: self._private([message], Scope.MESSAGE))
+            elif what == "settings":
+                self.guarded(self.action_log_settings)
+
+        self.app.push_screen(LogPreview(state, entry, crm, account.name if account else ""), chosen)
 
     def _log_to(self, message: int, account: str) -> None:
         states = self.store.log_now([message], account)

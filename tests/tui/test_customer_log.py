@@ -16,7 +16,7 @@ from crmmail.crm.model import (
 )
 from crmmail.model import Page
 from crmmail.remotes.local import Local
-from crmmail.tui.dialogs import Confirm
+from crmmail.tui.dialogs import Confirm, Picker
 from crmmail.tui.log_queue import LogQueue
 from crmmail.tui.log_screens import LogPreview, LogSettings
 from tests.tui.conftest import app_on, connect, fill, inbox, incoming, raw, shown, until
@@ -255,3 +255,28 @@ async def test_on_this_computer_the_timeline_keeps_what_was_logged_when_the_mail
         await until(pilot, lambda: app.main.account_shown == acme.id)
         await pilot.press("comma", "t")
         await until(pilot, lambda: "E-mail received" in shown(app))
+
+
+async def test_mail_of_several_accounts_is_logged_to_the_one_that_is_chosen_as_it_is_shown_first(desk):
+    lima = RemoteAccount("78", "Lima SA", ("lima.example",))
+    desk.mirror(CRM, CrmPage("2", (lima,), complete=True))
+    message = inbox(desk)[2]
+    desk.link([message], desk.accounts("acme")[0].id)
+    desk.link([message], desk.accounts("lima")[0].id, also=True)
+    assert len(desk.links([message])) == 2
+    assert state(desk, message).status is LogStatus.ASK
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("j", "j", "comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, Picker))
+        assert "ACME Ltda" in shown(app) and "Lima SA" in shown(app)
+        at = [link.name for link in desk.links([message])].index("Lima SA")
+        await pilot.press(*["down"] * at, "enter")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        assert "Lima SA (78)" in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: state(desk, message).status is LogStatus.QUEUED)
+        assert [entry.account for entry in desk.claim_log(CRM)] == ["78"]
+        await pilot.press("comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        assert "Lima SA (78)" in shown(app), "what was decided is shown without a question"
