@@ -179,6 +179,7 @@ class Headers:
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     list_id: str = ""
+    bulk: bool = False  # goes to many, or a program wrote it: a newsletter, a notice, an automatic answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class People:
 
     `sent`: by our side, the user or a colleague; the one answer to which side a message is of.
     `first`: its sender, or whom our side sent it to; `others`: the rest. `why` settles it whatever the people say;
-    `machine` only when nobody is known (a list, a no-reply address).
+    `machine` only when nobody is known (a list, a no-reply address, a newsletter).
     """
 
     sent: bool = False
@@ -185,7 +185,7 @@ def owes(people: People) -> Owes | None:
     """Who owes an answer after a message; None for one that is no word between us and them, so that the one before
     it still counts: mail among ourselves, and what a machine of ours writes by itself.
     """
-    if people.why is not None or (people.sent and people.machine is Ignored.NO_REPLY):
+    if people.why is not None or (people.sent and people.machine in (Ignored.NO_REPLY, Ignored.BULK)):
         return None
     if people.sent:
         return Owes.THEY
@@ -196,7 +196,9 @@ def machine_behind(headers: Headers) -> Ignored | None:
     """Whether a list or a machine wrote a message."""
     if headers.list_id:
         return Ignored.LIST
-    return Ignored.NO_REPLY if _is_machine(headers.sender.email.lower()) else None
+    if _is_machine(headers.sender.email.lower()):
+        return Ignored.NO_REPLY
+    return Ignored.BULK if headers.bulk else None
 
 
 @lru_cache(8192)

@@ -85,6 +85,7 @@ class Ignored(enum.StrEnum):
     NO_COUNTERPART = "no_counterpart"  # nobody but the user
     LIST = "list"  # a mailing list nobody known writes to
     NO_REPLY = "no_reply"  # a machine nobody knows
+    BULK = "bulk"  # a newsletter, a notice, an automatic answer of nobody known
     NEVER = "never"  # the user said: never for this sender, domain or subject tag
     INVALID_SENDER = "invalid_sender"  # no valid, or a forged, sender: it proves nothing
     CROWD = "crowd"  # so many recipients that it says nothing of who knows whom

@@ -21,6 +21,7 @@ SNIPPET_LENGTH = 200
 PLAIN_LINKS_LIMIT = 500
 
 _MEDIA = ("image/", "audio/", "video/")
+_TO_MANY = frozenset({b"bulk", b"list", b"junk"})
 _URL = re.compile(r"https?://[^\s<>\"'`]{1,2000}", re.IGNORECASE)
 _CHUNK = 64 * 1024
 _STUB = re.compile(r"html|browser|navegador|visualiz|e-?mail client|leitor de e-?mail", re.IGNORECASE)
@@ -64,6 +65,7 @@ def _headers(fields: headers.Fields) -> tuple[Headers, list[str]]:
         in_reply_to=next(iter(headers.message_ids(fields.first("in-reply-to"))), ""),
         references=headers.message_ids(fields.first("references")),
         list_id=fields.text("list-id", 300),
+        bulk=_is_bulk(fields),
     )
     return decoded, [*flags, "truncated"] if fields.truncated else [*flags]
 
@@ -75,6 +77,14 @@ def _people(fields: headers.Fields, name: str) -> tuple[Address, ...]:
     if len(values) == 1:
         return addresses.parse(values[0])
     return addresses.parse(b",".join(values[:20]))
+
+
+def _is_bulk(fields: headers.Fields) -> bool:
+    """Whether a message says that it goes to many or that a program wrote it (RFC 2369 §3.2, 2076 §3.9, 3834 §5)."""
+    if fields.first("list-unsubscribe").strip() or fields.first("precedence").strip().lower() in _TO_MANY:
+        return True
+    told = fields.first("auto-submitted").replace(b";", b" ").replace(b"(", b" ").split()
+    return bool(told) and told[0].lower() != b"no"
 
 
 def _date(fields: headers.Fields) -> int | None:

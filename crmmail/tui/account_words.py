@@ -37,6 +37,8 @@ def ignored(why: Ignored | None) -> str:
             return _("A mailing list.")
         case Ignored.NO_REPLY:
             return _("A machine that nobody can answer.")
+        case Ignored.BULK:
+            return _("A newsletter, or what a program wrote.")
         case Ignored.NEVER:
             return _("You said: never for this sender, domain or subject.")
         case Ignored.INVALID_SENDER:

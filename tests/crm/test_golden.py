@@ -35,6 +35,7 @@ class Case:
     subject: str = "Oi"
     reply_to: str = ""
     list_id: str = ""
+    bulk: bool = False
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -128,6 +129,11 @@ def _machines_and_lists() -> Iterator[Case]:
         yield Case(f"list {number}", "ignored list", f"m{number}@members.example", list_id="<l.lists.example>")
     yield Case("list of an account's domain", "ignored list", "x@beta.example", list_id="<l.beta.example>")
     yield Case("contact on a list", "Beta ADDRESS", list_id="<l.lists.example>")
+    yield Case("newsletter of a stranger", "ignored bulk", "editor@weekly.example", bulk=True)
+    yield Case("newsletter of an account", "Beta DOMAIN", "news@beta.example", bulk=True)
+    yield Case("newsletter a contact sends", "Beta ADDRESS", bulk=True)
+    yield Case("newsletter of free mail", "ignored bulk", "clube@uol.com.br", bulk=True)
+    yield sent("newsletter of ours to a stranger", "ignored bulk", "x@nobody.example", bulk=True)
     crowd = " ".join(f"p{number}@crowd{number}.example" for number in range(60))
     yield Case("crowd", "Beta ADDRESS", cc=crowd)
     yield sent("sent to a crowd", "ignored crowd", crowd)
@@ -213,6 +219,7 @@ def incoming(number: int, case: Case) -> Incoming:
     told = Headers(
         case.subject, Address("", case.sender), people(case.reply_to), people(case.to), people(case.cc),
         people(case.bcc), message_id=f"<{number}@golden.example>", list_id=case.list_id,
+        bulk=case.bulk,
     )  # fmt: skip
     when = BORN_MS + number * 1000
     return Incoming(

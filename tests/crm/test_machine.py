@@ -73,7 +73,7 @@ class World:
         told = Headers(
             self.choose.choice(("Oi b", "[private] b", "Re: Oi b")), Address("", ME if sent else other),
             to=people if sent else (Address("", ME), *people[1:]), message_id=f"<{number}@x.example>",
-            list_id="<l>" if self.choose.random() < 0.05 else "",
+            list_id="<l>" if self.choose.random() < 0.05 else "", bulk=self.choose.random() < 0.05,
         )  # fmt: skip
         thread = f"t{self.choose.randrange(12)}" if self.choose.random() < 0.5 else ""
         folder = self.choose.choice(("sent",) if sent else ("inbox", "inbox", "spam", "archive", "trash"))

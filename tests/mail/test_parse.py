@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmmail.mail import mime
-from crmmail.mail.parse import parse, unflowed
+from crmmail.mail.parse import headers_of, parse, unflowed
 from crmmail.model import Parsed
 from tests.mail.surfaces import controls
 
@@ -130,6 +130,25 @@ def test_the_date_falls_back_to_what_the_server_said() -> None:
     received = "Received: from x by y; Sat, 1 Nov 2025 10:00:00 +0000\r\n"
     assert read(received + "Date: never\r\n\r\n").headers.date_ms == 1_761_991_200_000
     assert read("\r\n").headers.date_ms is None
+
+
+@pytest.mark.parametrize(
+    ("line", "bulk"),
+    [
+        ("List-Unsubscribe: <https://news.example/out>", True),
+        ("Precedence: bulk", True),
+        ("precedence:  Junk ", True),
+        ("Auto-Submitted: auto-generated", True),
+        ("Auto-Submitted: auto-replied; owner-email=x@y.example", True),
+        ("Auto-Submitted: no", False),
+        ("Auto-Submitted: no (a person)", False),
+        ("Precedence: first-class", False),
+        ("List-Unsubscribe:", False),
+        ("X-Nothing: 1", False),
+    ],
+)
+def test_what_goes_to_many_or_was_written_by_a_program_says_so(line: str, bulk: bool) -> None:
+    assert headers_of(f"From: a@x.org\r\n{line}\r\n\r\nText".encode()).bulk is bulk
 
 
 def test_the_snippet_is_what_the_sender_wrote() -> None:

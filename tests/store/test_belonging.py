@@ -126,12 +126,13 @@ def test_mail_that_needs_no_account_says_why(desk: Desk) -> None:
         letter(6, "x@nobody.example", of=state("spam")),
         letter(7, "bea@beta.example", of=state("spam")),
         letter(8, "x@nobody.example", of=state("trash")),
+        letter(9, "editor@weekly.example", bulk=True),
     )
     assert [desk.of(number) for number in numbers] == [
         ("ignored", why)
         for why in (
             Ignored.INTERNAL, Ignored.NO_COUNTERPART, Ignored.NO_REPLY, Ignored.LIST, Ignored.INVALID_SENDER,
-            Ignored.SPAM, Ignored.SPAM, Ignored.TRASH,
+            Ignored.SPAM, Ignored.SPAM, Ignored.TRASH, Ignored.BULK,
         )
     ]  # fmt: skip
     assert (desk.mail(desk.beta), desk.store.ids(CLASSIFY)) == ([], [])
