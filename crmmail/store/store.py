@@ -123,7 +123,8 @@ class Store(WrittenFor):
                     "{count} drafts were altered on the disk; what can be read of them is kept, addressed to nobody."
                 ).format(count=altered)
             )
-        self._commit(turning.abandon_running)
+        if self._commit(turning.abandon_running):
+            self.notices.append(_("An import that broke off is taken back: nothing of it stays."))
         self._derive()
         self._commit(lambda connection: completion.catch_up(connection, self._now_ms()))
         self._commit(lambda connection: drafts.sweep(connection, self._now_ms() - KEPT_MS))

@@ -159,6 +159,7 @@ def test_what_a_killed_import_left_is_turned_back_in_steps_that_keep_nobody_wait
     with Store.open(directory, clock=clock) as again:
         left = [again.account_count()]
         assert left[0] > CHUNK, "the start did not wait for it"
+        assert again.notices == ["An import that broke off is taken back: nothing of it stays."]
         while again.rematch_step():
             left.append(again.account_count())
         assert left[-1] == 0
