@@ -118,6 +118,11 @@ class Belonging(Customers):
         key = _never_key(by, value)
         return self._records_deed(records.NEVER_AGAIN, 1, key[2:], {(records.NEVER, key): None})
 
+    def counterpart(self, message: int) -> str:
+        """Whom a word on the sender of a message is about: its sender, or whom our side wrote to; '' for nobody."""
+        found = self._read(lambda connection: correcting.told(connection, [message]))
+        return next((email for one in found for email in one.people.first), "")
+
     def never_for(self, message: int, by: NeverBy) -> Act | None:
         """The same for the sender of a message (whom we sent it to), or their domain."""
         found = self._read(lambda connection: correcting.told(connection, [message]))

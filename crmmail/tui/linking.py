@@ -89,12 +89,11 @@ class Linking(Beside, AccountActs):
         return Reach(email, domain and domains.registrable(domain), message.row.thread_count)
 
     def _counterpart(self, message: Message) -> Address:
-        """Who it is with: the sender, or the first recipient of what we sent."""
-        own = {one.address.email.lower() for one in self.store.identities()}
-        own |= {box.address.lower() for box in self.boxes.values()}
+        """Who it is with: the sender, or whom our side wrote to. The store says who, and acts by the same."""
+        email = self.store.counterpart(message.row.id)
         headers = message.headers
-        people = (headers.sender, *headers.to, *headers.cc)
-        return next((one for one in people if one.email and one.email.lower() not in own), Address("", ""))
+        people = (headers.sender, *headers.reply_to, *headers.to, *headers.cc)
+        return next((one for one in people if one.email.lower() == email), Address("", email))
 
     def _decide(self, targets: list[int], message: Message, decision: Decision) -> None:
         match decision.what:

@@ -153,6 +153,41 @@ async def test_a_link_spreads_to_the_sender_or_the_domain_as_chosen(desk, key, r
         assert linked(desk, zoe) == ({LIMA} if key == "d" else set())
 
 
+@pytest.mark.parametrize(
+    ("headers", "reached"),
+    [
+        ("From: Eva <eva@gmail.example>\r\nTo: Rui <rui@novo.example>\r\nCc: me@gmail.example", "rui@novo.example"),
+        (
+            "From: no-reply@gmail.example\r\nReply-To: Zoe <zoe@novo.example>\r\nTo: me@gmail.example",
+            "zoe@novo.example",
+        ),
+    ],
+)
+async def test_a_word_on_the_sender_of_what_our_side_wrote_names_whom_it_reaches(desk, headers, reached):
+    content = f"{headers}\r\nSubject: Ours\r\nMessage-ID: <ours@gmail.example>\r\n\r\nText".encode()
+    fill(desk, "gmail", [incoming(100, content=content)], cursor="2")
+    followed(desk)
+    target = desk.find("gmail", "m100")
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.main.messages.go_to(target)
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(app.screen, LinkPicker))
+        await pilot.press(*"lima", "enter")
+        await until(pilot, lambda: "how far?" in shown(app))
+        assert f"Everything of {reached}" in shown(app)
+        assert "Everything of @novo.example" in shown(app)
+        assert "of @gmail.example" not in shown(app)
+        await pilot.press("escape")
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(app.screen, LinkPicker))
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "how far?" in shown(app))
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        assert (app.screen.values["name"], app.screen.values["domains"]) == ("Novo", "novo.example")
+
+
 async def test_an_account_is_made_in_the_picker_and_the_message_linked_to_it(desk):
     app = app_on(desk)
     target = of(desk, "@novo.example")[0]
