@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from crmmail.sandbox.fields import header_block
 
@@ -47,8 +48,12 @@ class Leaf:
         return as_text(self.content, self.charset)
 
 
+@lru_cache(8)  # one call may look at a message several times, and 25 MB take a second
 def parse(raw: bytes) -> email.message.Message:
-    """The message tree; the standard library's most forgiving reading. Too deep to read: the headers and one part."""
+    """The message tree; the standard library's most forgiving reading. Too deep to read: the headers and one part.
+
+    Only to be read: whoever asks for the same message gets the same tree.
+    """
     try:
         return email.message_from_bytes(raw, policy=email.policy.compat32)
     except (RecursionError, ValueError, LookupError, TypeError):

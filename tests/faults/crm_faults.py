@@ -25,7 +25,7 @@ from crmmail.sync.crm_thread import CrmLink
 from tests.remotes.crm_world import CrmWorld
 from tests.remotes.world import GmailWorld
 from tests.store.told import GMAIL, state
-from tests.sync.conftest import Clock
+from tests.waiting import Clock
 
 ME = GMAIL.address
 FULL = LogSetting(on=True, visibility=Visibility.FULL)

@@ -19,7 +19,7 @@ from crmmail.sync import Outcome, RemoteSync
 from tests.faults.posting import OPEN, letter
 from tests.faults.world import here
 from tests.remotes.imap_world import ImapWorld
-from tests.sync.conftest import Clock
+from tests.waiting import Clock
 
 NAME = "imap"
 

@@ -17,7 +17,7 @@ from crmmail.store import Store
 from crmmail.sync import RemoteSync
 from tests.faults import world
 from tests.faults.posting import OPEN, letter
-from tests.sync.conftest import Clock
+from tests.waiting import Clock
 
 SIZES = (0, 0, 3_500_000, 0)
 

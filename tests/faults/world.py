@@ -26,8 +26,7 @@ from crmmail.sandbox import Sandbox, User
 from crmmail.sandbox.mailbox import Mailbox as Server
 from crmmail.store import Store
 from crmmail.sync import Outcome, RemoteSync
-from tests.sync.conftest import Clock
-from tests.waiting import NO_QUOTA, Patient
+from tests.waiting import NO_QUOTA, Clock, Patient
 
 PROVIDERS = ("gmail", "outlook")
 ADDRESSES = {"gmail": "ana@example.com", "outlook": "bruno@example.com"}

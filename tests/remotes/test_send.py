@@ -90,7 +90,8 @@ def outgoing(raw: bytes, **changes: Any) -> Outgoing:
 
 
 def header(raw: bytes, name: str) -> str:
-    return str(email.message_from_bytes(raw, policy=email.policy.compat32)[name] or "").strip()
+    head = raw.partition(b"\r\n\r\n")[0]  # the rest may be 25 MB
+    return str(email.message_from_bytes(head, policy=email.policy.compat32)[name] or "").strip()
 
 
 def parts(raw: bytes) -> list[tuple[str, str, bytes]]:

@@ -14,24 +14,7 @@ from crmmail.ops import Verb
 from crmmail.store import Store
 from crmmail.sync import Outcome, RemoteSync
 from tests.sync.place import Fake, Place, mailbox
-
-
-@dataclass
-class Clock:
-    """Time of day (`now`) and a monotonic timer, both moved by hand."""
-
-    now: float = 1_790_000_000.0
-    ticks: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def timer(self) -> float:
-        return self.ticks
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        self.ticks += seconds
+from tests.waiting import Clock
 
 
 @dataclass

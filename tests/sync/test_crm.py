@@ -24,7 +24,7 @@ from crmmail.remotes.crm import Mirrored
 from crmmail.sync.crm import FUSE_FROM, PORTION, CrmSync
 from crmmail.sync.crm_thread import CrmWorker
 from tests.remotes.crm_world import log
-from tests.sync.conftest import Clock
+from tests.waiting import Clock
 
 
 @dataclass

@@ -390,10 +390,11 @@ async def test_a_full_disk_is_said_and_the_text_stays(post, clock, monkeypatch):
         def full(draft):
             raise StoreError("The disk is full.")
 
-        monkeypatch.setattr(post, "save_draft", full)
+        for way in ("new_draft", "save_draft"):  # whether it was saved before or not yet
+            monkeypatch.setattr(post, way, full)
         await pilot.press("x", "escape")
+        await until(pilot, lambda: "The disk is full." in shown(app))
         assert app.screen is screen
-        assert "The disk is full." in shown(app)
         assert screen.body.text == "A word.x"
 
 
@@ -778,7 +779,7 @@ async def test_a_template_comes_in_filled_and_an_open_place_is_asked_about(post,
         assert screen.body.text.startswith("Dear Ana of {conta},")
         await pilot.press("ctrl+j")
         await until(pilot, lambda: isinstance(app.screen, Checks))
-        assert "{conta} has not been filled in" in shown(app)
+        await until(pilot, lambda: "{conta} has not been filled in" in shown(app))
 
 
 # --- without a mailbox; in Portuguese; fast
