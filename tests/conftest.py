@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,44 @@ import pytest
 from crmmail import i18n
 
 SHARED = Path(os.environ.get("CRMMAIL_SHARED", Path(__file__).parents[2] / "shared"))
-WHILE = float(os.environ.get("W", "0.005"))  # seconds
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 # Hundreds of tests start the program: as installed, from its bytecode, not compiled anew each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+# The files that take longest, longest first. They begin first, or one worker is left alone with them at the end: by
+# itself xdist begins with the files of most tests, and these have few.
+LONGEST = (
+    "crm/test_journey.py",
+    "faults/test_kills.py",
+    "remotes/test_send.py",
+    "tty/test_hostile.py",
+    "faults/test_send_kills_outlook.py",
+    "remotes/test_imap.py",
+    "faults/test_send_kills_gmail.py",
+    "faults/test_send_kills_any.py",
+    "store/test_completion.py",
+    "tui/test_compose.py",
+    "faults/test_send.py",
+    "faults/test_drafts.py",
+    "remotes/test_tryton.py",
+    "store/test_drafts.py",
+    "tui/test_boxes.py",
+    "faults/test_imap.py",
+    "faults/test_scale.py",
+    "tui/test_triage.py",
+    "faults/test_crm_tryton.py",
+    "guide/test_flows.py",
+    "tui/test_accounts.py",
+    "test_demo.py",
+    "store/test_kill.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, everything else in its order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +83,6 @@ def _local_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
-def pytest_collection_finish() -> None:
-    """After each key Textual's pilot watches whether the process rests: twice 20 ms, a third of the interface's tests.
-
-    As fine a look at shorter whiles (a rest is still less than a twentieth of the while) sees the same sooner.
-    """
-    if (watch := sys.modules.get("textual._wait")) is not None:
-        watch.SLEEP_GRANULARITY = WHILE  # type: ignore[attr-defined]
-        watch.SLEEP_IDLE = WHILE / 20  # type: ignore[attr-defined]
 
 
 @pytest.fixture

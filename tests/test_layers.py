@@ -109,3 +109,9 @@ def test_listing_messages_needs_neither_the_interface_nor_the_network() -> None:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     words = ("utils", "util", "helper", "helpers", "manager", "common", "misc")
     assert [name for name, _ in modules() if name.split(".")[-1] in words] == []
+
+
+def test_the_files_that_begin_first_exist() -> None:
+    from tests.conftest import LONGEST
+
+    assert [name for name in LONGEST if not (PACKAGE.parent / "tests" / name).is_file()] == []
