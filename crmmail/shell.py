@@ -81,8 +81,11 @@ def opened(place: config.Profile, settings: config.Settings, *, readonly: bool =
     try:
         if not readonly:
             mailboxes.register(store, settings)
+            store.finish_turning()  # a command has no background to leave it to
         yield store
     finally:
+        for sentence in store.notices:
+            _say(sentence)
         store.close()
 
 

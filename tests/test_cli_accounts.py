@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,14 @@ def test_what_cannot_be_done_is_one_sentence_and_a_code(
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_what_was_mended_is_said_once_and_beside_the_answer(imported: Path, filled: config.Profile, run: Run) -> None:
+    desk = sqlite3.connect(filled.data_dir / "desk.db")
+    desk.execute("UPDATE act SET state = 'running' WHERE kind = 'import'")
+    desk.commit()
+    desk.close()
+    code, out, err = run("accounts", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 0)
+    assert err == "An import that broke off is taken back: nothing of it stays.\n"
+    assert run("accounts", "--json")[2] == ""

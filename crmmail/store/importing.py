@@ -50,7 +50,7 @@ class Importing(Telling):
         progress: Callable[[int], None] = lambda _rows: None,
     ) -> Imported:
         """Take over the rows of a file as one act, or only tell what it would do. Nothing stays if it breaks off."""
-        self._finish_turning()
+        self.finish_turning()  # what is being undone must be gone before a file is compared with what is there
         upsert = Upsert(self._read(self._known), cards.new_id)
         skipped: list[Skipped] = []
         count = 0
@@ -99,10 +99,10 @@ class Importing(Telling):
 
     def _turn_back(self) -> None:
         self._commit(turning.abandon_running)
-        self._finish_turning()
+        self.finish_turning()
 
-    def _finish_turning(self) -> None:
-        """What is being undone must be gone before a file is compared with what is there."""
+    def finish_turning(self) -> None:
+        """What is being undone or redone is so when this returns. In short steps: keys go between them."""
         while not self.readonly and self._turn_step():
             pass
 

@@ -117,6 +117,7 @@ class MainScreen(Writing, Finding, CustomerLog):
         self.refresh_journal()
         self.renew()
         self.brief()
+        self.tell_notices()
 
     # --- what is possible
 

@@ -68,6 +68,12 @@ class Telling(MailScreen):
         key = shown(second[0]) if second else self.keymap.first(command.id)
         return Entry(key, _(command.label if after else command.short or command.label), command.id)
 
+    def tell_notices(self) -> None:
+        """What the store had to mend, once: none of that happens in silence."""
+        if self.store.notices:
+            sentences, self.store.notices[:] = " ".join(self.store.notices), []
+            self.notice.say(sentences, words.WARN)
+
     def tell(self, change: Change) -> None:
         for _act, sentence in change.rejected:
             self.say(_("The server refused: {sentence}").format(sentence=sentence), words.BAD, "go_outbox")
@@ -77,6 +83,7 @@ class Telling(MailScreen):
                 ngettext("{count} new message", "{count} new messages", count).format(count=count), words.BUSY
             )
 
+        self.tell_notices()
         for name in change.mailboxes:
             if name.startswith("crm.") and (status := self.store.said(name)) is not None:
                 self._tell_crm(status)

@@ -321,6 +321,18 @@ async def test_who_signs_in_again_stays_with_what_the_session_was_needed_for(sto
         assert app.main.messages.query_shown == Query("gmail", "trash")
 
 
+async def test_what_the_store_had_to_mend_is_said_at_the_start_and_when_it_happens(store):
+    connect(store, "gmail")
+    store.notices.append("An import that broke off is taken back: nothing of it stays.")
+    app = app_on(store)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "An import that broke off is taken back" in shown(app))
+        assert store.notices == []
+        store.notices.append("The local copy was damaged; it fills again.")
+        store.say(Status("gmail", Phase.SYNCING))
+        await until(pilot, lambda: "The local copy was damaged" in shown(app))
+
+
 def test_the_palette_names_what_says_little_else_first():
     context = Context(rows=9, targets=1, verbs=frozenset(Verb))
     labels = [command.label for command in matches("crm", context) if "CRM" in command.label]
