@@ -71,6 +71,16 @@ def _early_language(arguments: Sequence[str]) -> str:
     return ""
 
 
+def _lang(written: str) -> str:
+    if written and not i18n.served(written):
+        raise argparse.ArgumentTypeError(
+            _("“{wish}” is no language crmmail speaks: {choices}").format(
+                wish=written, choices=", ".join(i18n.LANGUAGES)
+            )
+        )
+    return written
+
+
 def run(options: argparse.Namespace) -> int:
     """Carry out parsed options; every branch imports only what it needs."""
     match options.command:
@@ -103,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line, in the current language."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--profile", default="default", metavar="NAME", help=_("use another profile"))
-    common.add_argument("--lang", default="", metavar="LANG", help=_("en or pt_BR"))
+    common.add_argument("--lang", default="", type=_lang, metavar="LANG", help=_("en or pt_BR"))
     parser = argparse.ArgumentParser(
         prog="crmmail",
         description=_("A mail client for the terminal whose mail is bound to CRM accounts."),
@@ -115,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
     # A subcommand repeats the common options, but its defaults must not wipe out those given before its name.
     again = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     again.add_argument("--profile", metavar="NAME", help=_("use another profile"))
-    again.add_argument("--lang", metavar="LANG", help=_("en or pt_BR"))
+    again.add_argument("--lang", type=_lang, metavar="LANG", help=_("en or pt_BR"))
     commands = parser.add_subparsers(dest="command", metavar=_("COMMAND"))
     _add_start(commands, again)
     _add_reading(commands, again)

@@ -23,6 +23,7 @@ from crmmail.errors import SettingsError
 from crmmail.i18n import LANGUAGES, _
 
 PROVIDERS = ("gmail", "outlook", "imap")
+KEY_PRESETS = ("gmail", "mutt", "aerc", "outlook")
 CRMS = ("sharpspring", "tryton", "bcc", "local")
 SECURITIES = ("tls", "starttls")
 SENT_COPIES = ("auto", "server", "append")
@@ -292,6 +293,8 @@ def _checked(settings: Settings) -> Settings:
     """The rules types cannot say. Raises ValueError."""
     if settings.language and settings.language not in LANGUAGES:
         raise ValueError(_("“language” must be one of {choices}").format(choices=", ".join(LANGUAGES)))
+    if settings.key_preset not in KEY_PRESETS:
+        raise ValueError(_("“{key}” must be one of {choices}").format(key="key_preset", choices=", ".join(KEY_PRESETS)))
     if settings.token_store not in ("", "keyring", "file"):
         raise ValueError(_("“{key}” must be one of {choices}").format(key="token_store", choices="keyring, file"))
     if settings.mark_read not in ("at_once", "never") and not re.fullmatch(r"\d{1,4}(\.\d+)?", settings.mark_read):

@@ -44,10 +44,19 @@ def language() -> str:
 
 def match(wish: str) -> str:
     """The language we have that serves a locale name such as 'pt_PT.UTF-8' best; English when none does."""
-    code = wish.partition(".")[0].partition("@")[0].replace("-", "_")
+    code = _code(wish)
     if code in LANGUAGES:
         return code
     return next((known for known in LANGUAGES if known.split("_")[0] == code.split("_")[0]), "en")
+
+
+def served(wish: str) -> bool:
+    """Whether we speak the language of a locale name, if perhaps another country's."""
+    return _code(wish).split("_")[0] in {known.split("_")[0] for known in LANGUAGES}
+
+
+def _code(wish: str) -> str:
+    return wish.partition(".")[0].partition("@")[0].replace("-", "_")
 
 
 def from_environment() -> str:

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -242,12 +242,23 @@ def _list(place: config.Profile, settings: config.Settings, options: argparse.Na
                 _("There is no mailbox called “{name}”.").format(name=options.mailbox),
                 next_step=_("`crmmail mailboxes` lists those there are."),
             )
+        _check_folder(store, [options.mailbox] if options.mailbox else list(settings.mailboxes), options.folder)
         rows = _rows(store, settings, query, options.limit)
     if options.json:
         return _print_json([shell_forms.row_json(row) for row in rows])
     for row in rows:
         print(shell_forms.row_line(row))
     return 0
+
+
+def _check_folder(store: Store, names: Iterable[str], folder: str) -> None:
+    """Raises SettingsError for what is neither a role nor a folder of theirs: an empty list would say little."""
+    roles = [str(role) for role in model.Role if role is not model.Role.OTHER]
+    if folder not in roles and all(folder != known.key for name in names for known in store.folders(name)):
+        raise SettingsError(
+            _("There is no folder “{name}”.").format(name=folder),
+            next_step=_("Name one of {roles}.").format(roles=", ".join(roles)),
+        )
 
 
 def _rows(store: Store, settings: config.Settings, query: model.Query, limit: int) -> list[model.Row]:
@@ -330,13 +341,16 @@ def _undo(place: config.Profile, settings: config.Settings, options: argparse.Na
 def _acted(act: model.Act, options: argparse.Namespace) -> int:
     if options.json:
         return _print_json({"act": act.id, "verb": act.kind, "count": act.count, "state": act.state})
-    _say(
-        ngettext(
-            "{count} message: {verb}. It waits for the next synchronisation; `crmmail undo` takes it back.",
-            "{count} messages: {verb}. They wait for the next synchronisation; `crmmail undo` takes it back.",
-            act.count,
-        ).format(count=act.count, verb=options.command)
-    )
+    from crmmail.tui import words  # the same sentence as on the screen
+
+    match options.command:
+        case "undo":
+            _say(words.undone(act.kind, act.count) + ". " + _("`crmmail redo` does it again."))
+        case "redo":
+            _say(words.redone(act.kind, act.count) + ". " + _("`crmmail undo` takes it back."))
+        case command:
+            way_back = _("This cannot be undone.") if command == "delete" else _("`crmmail undo` takes it back.")
+            _say(words.done(act.kind, act.count) + ". " + _("The next synchronisation sends it.") + " " + way_back)
     return 0
 
 

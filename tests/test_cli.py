@@ -151,12 +151,46 @@ def test_permanent_deletion_asks_unless_told(filled: config.Profile, run: Run) -
     assert listed(run, "--mailbox", "work", "--folder", "trash") == []
 
 
+def test_what_a_verb_did_is_said_as_on_the_screen_with_the_way_back(filled: config.Profile, run: Run) -> None:
+    identifier = str(listed(run, "--mailbox", "work")[0]["id"])
+    assert run("trash", identifier)[2] == (
+        "1 moved to trash. The next synchronisation sends it. `crmmail undo` takes it back.\n"
+    )
+    assert run("undo")[2] == "Undone: 1 moved to trash. `crmmail redo` does it again.\n"
+    assert run("redo")[2] == "Done again: 1 moved to trash. `crmmail undo` takes it back.\n"
+    code, _, err = run("--lang", "pt_BR", "unread", identifier)
+    assert code == 1
+    _, _, err = run("--lang", "pt_BR", "read", identifier)
+    assert err.startswith("1 e-mail marcado como lido. A próxima sincronização envia.")
+
+
+def test_nobody_is_told_that_a_permanent_deletion_can_be_taken_back(filled: config.Profile, run: Run) -> None:
+    identifier = str(listed(run, "--mailbox", "work")[0]["id"])
+    run("trash", identifier)
+    assert run("delete", identifier, "--yes")[2] == (
+        "1 deleted permanently. The next synchronisation sends it. This cannot be undone.\n"
+    )
+
+
+def test_a_folder_of_the_mailbox_s_own_is_listed_by_its_key(filled: config.Profile, run: Run) -> None:
+    with_label = model.Folder("work", "x:7", model.Role.OTHER, "Clientes", "7")
+    store = Store.open(filled.data_dir)
+    message = model.Incoming("r9", model.State(frozenset({"x:7"})), 1_795_000_000_009, raw(9))
+    store.ingest("work", model.Page("c2", (message,), folders=(with_label,), complete=True))
+    store.close()
+    assert [row["subject"] for row in listed(run, "--mailbox", "work", "--folder", "x:7")] == ["Proposta 9"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["trash", "12345"],
         ["show", "99"],
         ["list", "--mailbox", "nobody"],
+        ["list", "--folder", "nowhere"],
+        ["list", "--mailbox", "work", "--folder", "nowhere"],
+        ["--lang", "xx", "list"],
+        ["list", "--lang", "tlh"],
         ["--profile", "../x", "list"],
         ["undo"],
         ["redo"],

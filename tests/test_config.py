@@ -64,6 +64,7 @@ def test_a_removed_mailbox_leaves_the_file(place: config.Profile) -> None:
         ("poll_seconds = 1", "poll_seconds"),
         ("mark_read = 'soon'", "mark_read"),
         ("mouse = 1", "mouse"),
+        ("key_preset = 'emacs'", "key_preset"),
         ("\xff\xfe", "config.toml"),
     ],
 )

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from crmmail.errors import SettingsError
-from crmmail.i18n import N_, _
+from crmmail.i18n import N_, _, ngettext
 from crmmail.sandbox.letter import Letter
 
 HEAD = 64 * 1024  # bytes looked at for dates and flags
@@ -82,7 +82,11 @@ def load(path: Path) -> Loaded:
         _take(file, path, loaded)
     if not loaded.letters:
         raise SettingsError(
-            _("There is no mail in {path} ({count} files looked at).").format(path=path, count=len(loaded.left_out)),
+            ngettext(
+                "There is no mail in {path} ({count} file looked at).",
+                "There is no mail in {path} ({count} files looked at).",
+                len(loaded.left_out),
+            ).format(path=path, count=len(loaded.left_out)),
             next_step=_("Name a Maildir, an mbox file or a folder with .eml files."),
         )
     loaded.letters.sort(key=lambda letter: (letter.received_ms, letter.name), reverse=True)

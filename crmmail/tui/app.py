@@ -147,6 +147,8 @@ class CrmMail(Keeping, App[None]):
         if self.readonly:
             self.main.say(_("Another crmmail is open on this profile: here you can only read."), words.WARN)
         trouble = keymap.problems(self.settings.key_preset, self.settings.keys)
+        if self.settings.theme not in self.available_themes:
+            trouble.append(_("There is no theme “{name}”.").format(name=self.settings.theme))
         if trouble:
             self.main.say(trouble[0], words.WARN, "help")
         if self.opening is not None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from crmmail import i18n
+from crmmail import config, i18n
 from crmmail.ops import Verb
 from crmmail.tui import keymap
 from crmmail.tui.accounts import AccountsScreen
@@ -93,6 +93,7 @@ def test_in_no_preset_does_a_key_for_mail_mean_something_about_accounts_in_anoth
 def test_every_preset_names_known_commands():
     for name, changes in PRESETS.items():
         assert set(changes) <= set(BY_ID), name
+    assert tuple(PRESETS) == config.KEY_PRESETS
 
 
 def test_one_key_means_what_is_possible_where_it_is_pressed():

@@ -34,6 +34,13 @@ def faint(app, within="Screen"):
     return found
 
 
+async def test_a_theme_there_is_not_is_named_and_the_default_is_used(store):
+    app = app_on(two_mailboxes(store), theme="midnight-snack")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "There is no theme “midnight-snack”." in shown(app))
+        assert app.theme == "textual-dark"
+
+
 @pytest.mark.parametrize("theme", sorted(BUILTIN_THEMES))
 async def test_a_theme_can_be_read_in_every_pane_and_dialog(store, theme):
     app = app_on(two_mailboxes(store), theme=theme)
