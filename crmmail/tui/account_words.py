@@ -81,9 +81,9 @@ def visibility(wish: Visibility) -> str:
         case Visibility.METADATA:
             return _("who, when, direction")
         case Visibility.SUBJECT:
-            return _("and the subject")
+            return _("with the subject")
         case Visibility.FULL:
-            return _("and the text")
+            return _("with subject and text")
 
 
 def unlogged(why: Unlogged | None) -> str:

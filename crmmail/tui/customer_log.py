@@ -79,7 +79,9 @@ class CustomerLog(Detail):
             elif what == "settings":
                 self.guarded(self.action_log_settings)
 
-        self.app.push_screen(LogPreview(state, entry, crm, account.name if account else ""), chosen)
+        can = self.store.crms().get(crm)
+        files = can is None or can.attachments
+        self.app.push_screen(LogPreview(state, entry, crm, account.name if account else "", files=files), chosen)
 
     def _log_to(self, message: int, account: str) -> None:
         states = self.store.log_now([message], account)

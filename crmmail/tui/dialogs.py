@@ -296,16 +296,25 @@ class Picker(Dialog[int | tuple[str, int]]):
 
 
 class TextPane(ScrollView, can_focus=True):
-    """Lines of clean text as they are; long ones are cut by the screen and reached by scrolling sideways."""
+    """Lines of clean text as they are; long ones are wrapped, or cut by the screen and reached sideways."""
 
-    def __init__(self, text: str, *, id: str | None = None) -> None:
+    def __init__(self, text: str, *, wrap: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.text, self.wrap = text, wrap
         self.lines = text.split("\n")
 
     def on_mount(self) -> None:
         """How much there is; widths are measured only for the beginning, where nearly all long lines are."""
+        if self.wrap:
+            return
         widest = max((format.width(line) for line in self.lines[:2000]), default=0)
         self.virtual_size = Size(min(widest + 1, 4000), len(self.lines))
+
+    def on_resize(self) -> None:
+        """Wrapped lines follow the width."""
+        if self.wrap and self.size.width:
+            self.lines = format.wrap(self.text, self.size.width)
+            self.virtual_size = Size(self.size.width, len(self.lines))
 
     def render_line(self, y: int) -> Strip:
         """One line, from where it is scrolled to."""

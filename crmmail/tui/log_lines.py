@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from crmmail.crm import entry as entries
 from crmmail.crm.model import LogEntry, LogSetting, Visibility
 from crmmail.i18n import _
 from crmmail.tui import account_words, format
@@ -11,32 +10,37 @@ from crmmail.tui import account_words, format
 LABEL = 12
 
 
-def payload(entry: LogEntry, crm: str, account: str) -> str:
-    """Every field of an entry, the text whole: nothing else leaves this computer."""
-    when = datetime.fromtimestamp(entry.when_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def payload(entry: LogEntry, crm: str, account: str, *, files: bool = True) -> str:
+    """Where an entry goes, its files, then the entry as it is written: nothing else leaves this computer.
+
+    `files`: whether the CRM takes them; else their names in the entry are all of them it gets.
+    """
     lines = [
         (_("CRM"), account_words.crm_name(crm)),
         (_("Account"), f"{account} ({entry.account})"),
         (_("Contacts"), ", ".join(entry.contacts) or "–"),
-        (_("Direction"), _("sent by your team") if entry.sent else _("received")),
-        (_("Date"), when),
-        (_("From"), entry.sender),
-        (_("To"), ", ".join(entry.recipients) or "–"),
-        ("Message-ID", entry.key),
-        (_("Subject"), entry.subject or _("(is not told)")),
     ]
     out = [f"{format.cells(label, LABEL)} {format.clean(text)}" for label, text in lines]
-    for file in entry.attachments:
+    for file in entry.attachments if files else ():
         name = format.clean(file.name)
         out.append(f"{format.cells(_('File'), LABEL)} {name}  {format.size(len(file.content))}  {file.content_type}")
     if not entry.attachments:
         out.append(f"{format.cells(_('Files'), LABEL)} –")
-    out.append("")
-    if entry.visibility is Visibility.FULL:
-        out.append(format.clean(entry.text, lines=True))
-    else:
-        out.append(_("(the text is not told)"))
-    return "\n".join(out)
+    elif not files:
+        out.append(f"{format.cells(_('Files'), LABEL)} {no_files(crm)}")
+    if entry.visibility is not Visibility.FULL:
+        out.append(_("Not told:").ljust(LABEL) + " " + _untold(entry.visibility))
+    written = f"{entries.title(entry)}\n\n{entries.note(entry)}"
+    return "\n".join([*out, "", format.clean(written, lines=True)])
+
+
+def no_files(crm: str) -> str:
+    """What becomes of files where a CRM takes none."""
+    return _("{crm} takes no files, only their names").format(crm=account_words.crm_name(crm))
+
+
+def _untold(seen: Visibility) -> str:
+    return _("the text") if seen is Visibility.SUBJECT else _("the subject and the text")
 
 
 def setting(said: LogSetting) -> str:

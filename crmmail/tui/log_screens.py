@@ -26,11 +26,11 @@ OPEN = (LogStatus.NOT_LOGGED, LogStatus.ASK, LogStatus.FAILED)  # where logging 
 class LogPreview(Dialog[str]):
     """The entry of one message, word for word. Answers what to do: log | private | settings."""
 
-    def __init__(self, state: LogState, entry: LogEntry | None, crm: str, account: str) -> None:
+    def __init__(self, state: LogState, entry: LogEntry | None, crm: str, account: str, *, files: bool = True) -> None:
         super().__init__()
         self.state, self.entry = state, entry
-        text = log_lines.payload(entry, crm, account) if entry else _("Nothing is told of this message.")
-        self.pane = TextPane(text, id="pane")
+        text = log_lines.payload(entry, crm, account, files=files) if entry else _("Nothing is told of this message.")
+        self.pane = TextPane(text, wrap=True, id="pane")
 
     def compose(self) -> ComposeResult:
         """Where it stands, the entry, the keys."""
@@ -202,5 +202,8 @@ class LogSettings(Dialog[None]):
             return
         said = self.setting(self.place)
         self._put(self.place, replace(said, attachments=not said.attachments))
-        if said.visibility is not Visibility.FULL and not said.attachments:
+        can = self.store.crms()
+        if not said.attachments and can and not any(one.attachments for one in can.values()):
+            self.say(log_lines.no_files(next(iter(can))) + ".")
+        elif said.visibility is not Visibility.FULL and not said.attachments:
             self.say(_("Files go along only where the text does: v."))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from crmmail.crm import entry as entries
 from crmmail.crm.model import (
     Account,
     CrmCapabilities,
     CrmPage,
+    LogSetting,
     LogStatus,
     RemoteAccount,
     RemoteContact,
@@ -16,6 +18,7 @@ from crmmail.crm.model import (
 )
 from crmmail.model import Page
 from crmmail.remotes.local import Local
+from crmmail.tui import format, log_lines
 from crmmail.tui.dialogs import Confirm, Picker
 from crmmail.tui.log_queue import LogQueue
 from crmmail.tui.log_screens import LogPreview, LogSettings
@@ -69,7 +72,7 @@ async def test_the_preview_shows_every_byte_that_would_leave_and_logs_on_demand(
         assert "ACME Ltda (77)" in text
         assert "501" in text
         assert "<0@acme.example>" in text
-        assert "(the text is not told)" in text
+        assert "Not told:    the subject and the text" in text
         assert "R$ 1.200" not in text
         assert "Proposta 0" not in text.replace("“Proposta 0”", "")
         await pilot.press("l")
@@ -78,6 +81,43 @@ async def test_the_preview_shows_every_byte_that_would_leave_and_logs_on_demand(
         assert "Will be logged" in shown(app)
         entry = desk.claim_log(CRM)[0]
         assert (entry.subject, entry.text, entry.account) == ("", "", "77")
+
+
+@pytest.mark.parametrize("seen", list(Visibility))
+async def test_the_preview_holds_the_entry_word_for_word_and_no_line_runs_out_of_sight(desk, seen):
+    long = " ".join(f"palavra{number}" for number in range(30))
+    content = raw(99, "Proposta final", "Ana Souza <ana@acme.example>", f"{long}\n\nAbraço\n")
+    fill(desk, "gmail", [incoming(-1, content=content)], cursor="2")
+    desk.set_log_setting(LogSetting(visibility=seen), mailbox="gmail")
+    _state, entry = desk.log_preview(inbox(desk)[0])
+    told = log_lines.payload(entry, CRM, "ACME Ltda")
+    assert told.endswith(f"\n\n{entries.title(entry)}\n\n{entries.note(entry)}"), "as it is written, the key last"
+    assert (long in told, "Proposta final" in told) == (seen is Visibility.FULL, seen is not Visibility.METADATA)
+    app = app_on(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        pane = app.screen.pane
+        await until(pilot, lambda: pane.lines and pane.virtual_size.width <= pane.size.width)
+        assert all(format.width(line) <= pane.size.width for line in pane.lines)
+        assert " ".join(pane.lines).count("palavra") == (30 if seen is Visibility.FULL else 0)
+
+
+async def test_a_crm_that_takes_no_files_is_not_shown_as_getting_them(desk):
+    content = raw(99, "Proposta final", "Ana Souza <ana@acme.example>", "Segue.", attachment="proposta.pdf")
+    fill(desk, "gmail", [incoming(-1, content=content)], cursor="2")
+    desk.set_log_setting(LogSetting(visibility=Visibility.FULL), mailbox="gmail")
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("comma", "s")
+        await until(pilot, lambda: isinstance(app.screen, LogSettings))
+        await pilot.press("f")
+        await until(pilot, lambda: "SharpSpring takes no files, only their names." in shown(app))
+        await pilot.press("escape", "comma", "l")
+        await until(pilot, lambda: isinstance(app.screen, LogPreview))
+        assert "SharpSpring takes no files, only their names" in shown(app)
+        assert "Attachments: proposta.pdf" in shown(app)
+        assert "application/pdf" not in shown(app)
 
 
 async def test_what_is_logged_is_chosen_in_the_settings_after_a_question(desk):
@@ -101,7 +141,7 @@ async def test_what_is_logged_is_chosen_in_the_settings_after_a_question(desk):
         assert desk.log_setting(mailbox="gmail").visibility is Visibility.FULL
         await pilot.press("f")
         assert desk.log_setting(mailbox="gmail").attachments
-        assert "and the text, with files" in shown(app)
+        assert "with subject and text, with files" in shown(app)
         await pilot.press("escape")
         fill(desk, "gmail", [incoming(-1, content=raw(99, "Pedido", "Ana <ana@acme.example>"))], cursor="2")
         while desk.log_step():
