@@ -159,9 +159,7 @@ class Belonging(Customers):
         pace.plan = self._read(lambda connection: rematch.plan(connection, pace.plan))
         with self._writing():
             began = time.perf_counter()
-            change = self._commit(
-                lambda connection: rematch.step(connection, limit or pace.size, pace.plan, pace.weighing)
-            )
+            change = self._commit(lambda connection: rematch.step(connection, limit, pace))
             if change is not None:
                 self._gather(change)
                 pace.took(time.perf_counter() - began)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -76,6 +76,8 @@ class Binding:
         self._moved: list[int] = []  # messages of which it is new whose they are
         self._talks: set[int] = set()  # the conversations that are looked at as a whole
         self._joined: list[tuple[int, People]] = []
+        self.looked: Collection[int] = ()
+        """The messages that were looked at for all that was asked of `run`."""
 
     @cached_property
     def _own(self) -> Own:
@@ -98,6 +100,7 @@ class Binding:
         members = self._family(numbers, threads)
         if not members:
             return Change()
+        self.looked = tuple(members)
         self._weigh(members.values(), told or {}, afresh=afresh, reread=reread)
         copies = self._copies(members)
         ordered = sorted(members.values(), key=_BY_ID)
@@ -179,8 +182,7 @@ class Binding:
         """Who takes part in a message; who does is found again by address and domain."""
         if told is None:
             row = self._connection.execute("SELECT packed FROM body WHERE message = ?", (one.id,)).fetchone()
-            headers, body = codec.unpack(row[0]) if row else codec.no_headers(one.subject, "", one.sender)
-            told = headers, body.flags if body else ()
+            told = codec.unpack_headers(row[0]) if row else (codec.no_headers(one.subject, "", one.sender)[0], ())
         people = match.read(*told, self._own)
         text = ties.people_text(people)
         if text != one.people:

@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -95,17 +95,47 @@ class Plan:
 
 
 @dataclass(slots=True)
+class Ahead:
+    """The messages further down that were looked at already, in the conversation of a newer one. Of one asking; what
+    a step noted counts once it is committed (`keep`).
+    """
+
+    asked: str = ""
+    messages: set[int] = field(default_factory=set)
+    noted: tuple[str, Sequence[int], Collection[int]] = ("", (), ())
+
+    def left(self, asked: str, numbers: Sequence[int]) -> list[int]:
+        """Those of these messages that were not."""
+        return [number for number in numbers if asked != self.asked or number not in self.messages]
+
+    def note(self, asked: str, numbers: Sequence[int], looked: Collection[int]) -> None:
+        """A step came to `numbers`, the last of them the lowest, and looked at all these."""
+        self.noted = asked, numbers, looked
+
+    def keep(self) -> None:
+        """What the step noted is so."""
+        asked, numbers, looked = self.noted
+        self.noted = "", (), ()
+        if asked and asked != self.asked:
+            self.asked, self.messages = asked, set()
+        self.messages.difference_update(numbers)
+        self.messages.update(number for number in looked if number < numbers[-1])
+
+
+@dataclass(slots=True)
 class Pace:
     """How much of what a step takes: what a thread that steps remembers from one to the next."""
 
     size: int = STEP
     plan: Plan | None = None
     weighing: Weighing = field(default_factory=Weighing)
+    ahead: Ahead = field(default_factory=Ahead)
 
     def took(self, seconds: float) -> None:
-        """A step of `size` messages took so long, on a machine as busy as it is: the next takes as many as fit."""
+        """A step is committed. It took so long, on a machine as busy as it is: the next takes as many as fit."""
         fitting = int(self.size * GOAL / max(seconds, GOAL / 4))
         self.size = max(SHORTEST, min(LONGEST, (self.size + fitting) // 2))
+        self.ahead.keep()
 
 
 def plan(connection: sqlite3.Connection, before: Plan | None = None) -> Plan | None:
@@ -123,25 +153,21 @@ def plan(connection: sqlite3.Connection, before: Plan | None = None) -> Plan | N
     return Plan(row[1], found)
 
 
-def step(
-    connection: sqlite3.Connection,
-    limit: int = STEP,
-    planned: Plan | None = None,
-    weighing: Weighing | None = None,
-) -> Change | None:
-    """Look at the next messages; None when there is nothing left to do. What is `planned` spares looking for them, and
-    `weighing` what the steps before found out.
-    """
+def step(connection: sqlite3.Connection, limit: int | None = None, pace: Pace | None = None) -> Change | None:
+    """Look at the next messages; None when there is nothing left to do. `pace`: what the steps before found out."""
+    pace = pace or Pace()
     row = connection.execute("SELECT key, message, edit, asked FROM rematch ORDER BY key LIMIT 1").fetchone()
     if row is None:
         return None
     key, message, edit, asked = row
-    found = _next(connection, key, message, limit, plan(connection, planned))
+    found = _next(connection, key, message, limit or pace.size, plan(connection, pace.plan))
     if not found:
         connection.execute("DELETE FROM rematch WHERE key = ?", (key,))
         return Change()
-    numbers = _stale(connection, found, edit, whatever=key[0] in "*~")
-    change = binding.Binding(connection, weighing).run(numbers, afresh=True, reread=key == OURSELVES)
+    numbers = pace.ahead.left(asked, found) if key[0] in "*~" else _stale(connection, found, edit)
+    binder = binding.Binding(connection, pace.weighing)
+    change = binder.run(numbers, afresh=True, reread=key == OURSELVES)
+    pace.ahead.note(asked, found, binder.looked)
     connection.execute(
         "UPDATE rematch SET message = ?, done = min(total, done + ?) WHERE key = ? AND asked = ?",
         (found[-1], len(found), key, asked),
@@ -149,10 +175,8 @@ def step(
     return change
 
 
-def _stale(connection: sqlite3.Connection, numbers: Sequence[int], edit: int, *, whatever: bool) -> list[int]:
+def _stale(connection: sqlite3.Connection, numbers: Sequence[int], edit: int) -> list[int]:
     """Those of these messages that were not weighed since, as part of a conversation that was looked at before."""
-    if whatever:
-        return list(numbers)
     rows = connection.execute(
         "SELECT b.message FROM json_each(?) j CROSS JOIN bond b ON b.message = j.value WHERE b.weighed < ?",
         (json.dumps(list(dict.fromkeys(numbers))), edit),

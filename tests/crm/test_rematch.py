@@ -6,13 +6,21 @@ CRMMAIL_REMATCHES (30 unless told) and CRMMAIL_SEED choose how many changes, and
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
-from crmmail.store import Store, rematch
+from crmmail.crm import match
+from crmmail.crm.match import Own, People
+from crmmail.crm.model import Ignored
+from crmmail.model import Headers, Query
+from crmmail.store import Store, binding, rematch
+from crmmail.store.choices import Setting
 from tests.crm.test_machine import SEED, World
-from tests.store.told import check, rows
+from tests.store.test_belonging import letter
+from tests.store.told import check, page, rows
 
 CHANGES = int(os.environ.get("CRMMAIL_REMATCHES", "30"))
 _BONDS = (
@@ -40,11 +48,9 @@ def look(world: World, *, whole: bool) -> None:
 
 
 def everything_again(store: Store) -> None:
-    """Who takes part in every message, and whose it is, as if nothing had been looked at before."""
-    store._pace = rematch.Pace()  # nothing learnt before counts
-    store._commit(lambda connection: rematch.ask(connection, [rematch.OURSELVES]))
-    while store.rematch_step():
-        pass
+    """Who takes part in every message, and whose it is, at once and as if nothing had been looked at before."""
+    numbers = [int(str(row[0])) for row in rows(store, "SELECT id FROM message")]
+    store._commit(lambda connection: binding.Binding(connection).run(numbers, afresh=True, reread=True))
 
 
 def test_looking_at_what_a_change_touches_is_as_good_as_looking_at_everything(
@@ -72,3 +78,30 @@ def test_looking_at_what_a_change_touches_is_as_good_as_looking_at_everything(
         bound |= {row[5] for row in found}
     check(store)
     assert bound == {"linked", "ignored", "queued"}
+
+
+def test_a_conversation_of_many_months_is_read_once_when_who_we_are_changes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = [letter(number, f"p{number}@beta.example", thread=f"t{number % 20}") for number in range(200)]
+    store.ingest("work", page(*letters, complete=True))
+    while store.rematch_step():
+        pass
+    read: Counter[str] = Counter()
+    people = match.read
+
+    def counted(headers: Headers, flags: Iterable[str], own: Own) -> People:
+        read[headers.message_id] += 1
+        return people(headers, flags, own)
+
+    monkeypatch.setattr(match, "read", counted)
+    monkeypatch.setattr(rematch, "STEP", 0)
+    store.set_ourselves(Setting(domains=frozenset({"beta.example"})))
+    assert store.rematch_step(10)
+    arrived = replace(letters[3], remote_id="late", received_ms=letters[150].received_ms + 1)
+    store.ingest("work", page(arrived))
+    while store.rematch_step(10):
+        pass
+    assert read.pop(letters[3].headers.message_id) <= 3  # two of it now, one read when it came
+    assert set(read.values()) == {1}
+    assert {store.verdict(number).why for number in store.ids(Query("work"))} == {Ignored.INTERNAL}
