@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crmmail.tui.panels import NoticeLine
     from crmmail.tui.recipients import Recipients
 
+SAVE_AGAIN_AFTER = 3  # seconds after a save the disk did not take
 SAVE_AFTER = 0.6  # seconds from the first unsaved key to the save: with a slow disk still less than a second
 
 
@@ -112,6 +113,7 @@ class Composer(Keyboard, Screen[Outcome]):
     markdown: bool = False
     busy: bool = False  # it is being sent or a file is being read: no second time
     sending: bool = False  # what is typed now would not be in the message: keys wait
+    unsaved: bool = False  # the last save failed
     _save_timer: Timer | None = None
 
     @property
@@ -188,19 +190,34 @@ class Composer(Keyboard, Screen[Outcome]):
         try:
             saved = self.desk.save(wanted, ticket)
         except CrmMailError as error:
-            self.app.call_from_thread(self.fail, error)
+            self.app.call_from_thread(self._not_saved, error)
         else:
             self.app.call_from_thread(self.was_saved, saved)
 
     def was_saved(self, saved: Draft) -> None:
         """It is on the disk."""
         self.draft = saved
+        if self.unsaved:
+            self.unsaved = False
+            self.notice.say("", "")
+        self.renew()
+
+    def _not_saved(self, error: CrmMailError) -> None:
+        """The disk did not take it: say so, and try again by itself, for the user may make room elsewhere."""
+        self.unsaved = True
+        if self._save_timer is None:
+            self._save_timer = self.set_timer(SAVE_AGAIN_AFTER, self.save_soon)
+        self.fail(error)
         self.renew()
 
     def save_now(self) -> Draft:
         """Save before this returns. Raises StoreError when the disk does not take it."""
         self._stop_timer()
-        saved = self.desk.save(self.written(), self.desk.ticket())
+        try:
+            saved = self.desk.save(self.written(), self.desk.ticket())
+        except CrmMailError as error:
+            self._not_saved(error)
+            raise
         self.was_saved(saved)
         return saved
 

@@ -15,6 +15,7 @@ from crmmail import config
 from crmmail.mailboxes import CAPABILITIES
 from crmmail.model import Address, Draft, Identity, Mailbox, Phase, SendState, Status
 from crmmail.store import Store
+from crmmail.tui import composer_base
 from crmmail.tui.app import CrmMail
 from crmmail.tui.compose import ComposeScreen
 from crmmail.tui.composer_base import Desk, content
@@ -396,6 +397,32 @@ async def test_a_full_disk_is_said_and_the_text_stays(post, clock, monkeypatch):
         await until(pilot, lambda: "The disk is full." in shown(app))
         assert app.screen is screen
         assert screen.body.text == "A word.x"
+
+
+async def test_what_a_full_disk_did_not_take_is_not_called_saved_and_is_saved_once_there_is_room(
+    post, clock, monkeypatch
+):
+    from crmmail.errors import StoreError
+
+    monkeypatch.setattr(composer_base, "SAVE_AGAIN_AFTER", 0.2)
+    app = app_on(post, clock)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await write(pilot)
+        await until(pilot, lambda: "Draft saved" in shown(app))
+
+        def full(draft):
+            raise StoreError("The disk is full.")
+
+        with monkeypatch.context() as small:
+            small.setattr(post, "save_draft", full)
+            await pilot.press("x")
+            await until(pilot, lambda: "The disk is full." in shown(app))
+            screen.renew()
+            await pilot.pause()
+            assert "Not saved yet" in shown(app)
+        await until(pilot, lambda: "Draft saved" in shown(app))
+        assert "The disk is full." not in shown(app)
+        assert post.drafts()[0].text == "A word.x"
 
 
 # --- sending
