@@ -334,6 +334,7 @@ class Change:
     outbox: bool = False
     accounts: frozenset[str] = frozenset()  # ids of CRM accounts whose record, links or log states changed
     crm: bool = False  # the accounts list, the rules or the log queue differ
+    parted: frozenset[int] = frozenset()  # drafts that another client has changed too: both versions are kept
 
     def __or__(self, other: Change) -> Change:
         return Change(
@@ -345,10 +346,11 @@ class Change:
             self.outbox or other.outbox,
             self.accounts | other.accounts,
             self.crm or other.crm,
+            self.parted | other.parted,
         )
 
     def __bool__(self) -> bool:
-        parts = (self.folders, self.messages, self.mailboxes, self.arrived, self.rejected, self.accounts)
+        parts = (self.folders, self.messages, self.mailboxes, self.arrived, self.rejected, self.accounts, self.parted)
         return any(parts) or self.outbox or self.crm
 
 

@@ -88,12 +88,15 @@ def note_attempt(connection: sqlite3.Connection, number: int, attempt: Attempt |
     connection.execute("UPDATE draft SET attempt = ? WHERE id = ?", (text, number))
 
 
-def note(connection: sqlite3.Connection, number: int, pushed: int, **remote: str) -> None:
-    """What the server calls a draft now, and the revision it has: no try is open. What is queued goes in its place."""
+def note(connection: sqlite3.Connection, number: int, pushed: int, *, parted: bool = False, **remote: str) -> None:
+    """What the server calls a draft now, and the revision it has: no try is open. What is queued goes in its place.
+
+    `parted`: another client has changed it too; both stay, and the user is told.
+    """
     connection.execute(
-        "UPDATE draft SET remote_draft = ?, remote_message = ?, remote_digest = ?, pushed = ?, attempt = '' "
-        "WHERE id = ?",
-        (remote["draft"], remote["message"], remote["digest"], pushed, number),
+        "UPDATE draft SET remote_draft = ?, remote_message = ?, remote_digest = ?, pushed = ?, attempt = '', "
+        "parted = max(parted, ?) WHERE id = ?",
+        (remote["draft"], remote["message"], remote["digest"], pushed, parted, number),
     )
     connection.execute(
         "UPDATE outgoing SET remote_draft = ? WHERE draft = ? AND attempts = 0 AND state IN ('held', 'queued')",
@@ -156,6 +159,11 @@ def listed(connection: sqlite3.Connection, mailbox: str) -> dict[int, int]:
             (mailbox, mailbox),
         ).fetchall()
     )
+
+
+def parted(connection: sqlite3.Connection) -> frozenset[int]:
+    """The open drafts another client has changed too, as long as they were not opened since."""
+    return frozenset(row[0] for row in connection.execute("SELECT id FROM draft WHERE state = 'open' AND parted"))
 
 
 # A draft begun elsewhere
@@ -236,7 +244,7 @@ def adopt(
         note(connection, mine.id, saved.revision, draft="", message=message, digest=digest)
         return saved
     if mine is not None:
-        note(connection, mine.id, 0, draft="", message="", digest="")
+        note(connection, mine.id, 0, parted=True, draft="", message="", digest="")
     begun = drafts.insert(connection, replace(fresh, remote_id=""), now_ms, message=message, digest=digest)
     connection.execute("UPDATE draft SET pushed = revision WHERE id = ?", (begun.id,))
     return begun

@@ -14,7 +14,7 @@ from typing import Any
 from crmmail.errors import StoreError
 from crmmail.i18n import _
 
-DESK_VERSION = 4
+DESK_VERSION = 5
 CACHE_VERSION = 8
 
 Step = Callable[[Any], None]
@@ -60,13 +60,15 @@ CREATE TABLE main.quarantine (id INTEGER PRIMARY KEY, source TEXT NOT NULL, cont
 # What the user writes. Statements of their own, so that a migration can run them within its transaction; terse, so that
 # the schema stays on the file's first page, which `salvage` knows how to replace.
 # A draft's `content` is all of it but what the columns say; `enclosed`: the revision in which a file was attached last;
-# `pushed`: the revision the server has; `attempt`: a save there without an answer. A `draft_turn` belongs to an act:
+# `pushed`: the revision the server has; `attempt`: a save there without an answer;
+# `parted`: another client has changed it too, and both stay. A `draft_turn` belongs to an act:
 # `other` is the content that undo, or redo, puts in the place of the draft's. A blob is a file or a whole message,
 # found by its SHA-256.
 WRITING = (
     """CREATE TABLE main.draft (
 id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT, state TEXT, content TEXT, revision INT, saved_ms INT, enclosed INT,
-remote_draft TEXT, remote_message TEXT, remote_digest TEXT, pushed INT, attempt TEXT DEFAULT '', hash BLOB)""",
+remote_draft TEXT, remote_message TEXT, remote_digest TEXT, pushed INT, attempt TEXT DEFAULT '', parted INT DEFAULT 0,
+hash BLOB)""",
     "CREATE INDEX main.draft_state ON draft(state, mailbox)",
     "CREATE TABLE main.draft_turn (act INTEGER PRIMARY KEY, draft INT, other TEXT, hash BLOB)",
     "CREATE TABLE main.blob (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, packed INT, content BLOB)",
@@ -98,11 +100,15 @@ DESK += ";\n".join(CUSTOMERS) + ";\n"
 
 def _add_writing(database: Any) -> None:
     for statement in WRITING:
-        database.conn.execute(statement.replace(", attempt TEXT DEFAULT ''", ""))
+        database.conn.execute(statement.replace(", attempt TEXT DEFAULT '', parted INT DEFAULT 0", ""))
 
 
 def _add_attempt(database: Any) -> None:
     database.conn.execute("ALTER TABLE draft ADD COLUMN attempt TEXT DEFAULT ''")
+
+
+def _add_parted(database: Any) -> None:
+    database.conn.execute("ALTER TABLE draft ADD COLUMN parted INT DEFAULT 0")
 
 
 def _add_customers(database: Any) -> None:
@@ -233,7 +239,7 @@ def _add_spellings(database: Any) -> None:
 
 
 # Version it starts from → the step that leads to the next one.
-DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt}
+DESK_STEPS: Mapping[int, Step] = {1: _add_writing, 2: _add_customers, 3: _add_attempt, 4: _add_parted}
 CACHE_STEPS: Mapping[int, Step] = {
     1: _add_people,
     2: _add_remote_thread,

@@ -144,10 +144,13 @@ class Writing(abc.ABC):
             )
         own = [one.address.email for one in self.identities(row.mailbox)]
         fresh, files = remote_drafts.from_message(row.mailbox, raw, own)
-        digest = remote_drafts.digest_of(raw)
-        return self._draft_deed(
+        digest, before = remote_drafts.digest_of(raw), self.drafts_parted()
+        draft = self._draft_deed(
             lambda connection: remote_drafts.adopt(connection, row.remote_id, fresh, files, digest, self._now_ms())
         )
+        with self._writing():
+            self._gather(Change(parted=self.drafts_parted() - before))
+        return draft
 
     def drafts_to_push(self, mailbox: str) -> list[Standing]:
         """What the server's Drafts folder must still hear of: drafts it lacks, discarded ones it still has."""
@@ -159,14 +162,38 @@ class Writing(abc.ABC):
             self._commit(lambda connection: remote_drafts.note_attempt(connection, number, attempt))
 
     def note_draft(
-        self, number: int, pushed: int, *, remote_draft: str = "", remote_message: str = "", digest: str = ""
+        self,
+        number: int,
+        pushed: int,
+        *,
+        remote_draft: str = "",
+        remote_message: str = "",
+        digest: str = "",
+        parted: bool = False,
     ) -> None:
-        """The server has revision `pushed` under these names ('' when it was removed there)."""
+        """The server has revision `pushed` under these names ('' when it was removed there).
+
+        `parted`: another client has changed it too, and both stay.
+        """
         names = {"draft": remote_draft, "message": remote_message, "digest": digest}
         with self._writing():
-            self._commit(lambda connection: remote_drafts.note(connection, number, pushed, **names))
+            self._commit(lambda connection: remote_drafts.note(connection, number, pushed, parted=parted, **names))
             found = self._read(lambda connection: drafts.row(connection, number, *drafts.STATES))
             self._gather(_drafts_changed(found.mailbox if found else ""))
+            self._gather(Change(parted=frozenset({number}) if parted else frozenset()))
+
+    def drafts_parted(self) -> frozenset[int]:
+        """The open drafts another client has changed too, until they are opened; its version stands beside them."""
+        return self._read(remote_drafts.parted)
+
+    def draft_opened(self, draft: Draft) -> bool:
+        """The user goes on with a draft. Whether another client has changed it too and that has not been said yet."""
+        if draft.id not in self.drafts_parted():
+            return False
+        with self._writing():
+            self._commit(lambda connection: connection.execute("UPDATE draft SET parted = 0 WHERE id = ?", (draft.id,)))
+            self._gather(_drafts_changed(draft.mailbox))
+        return True
 
     def drafts_followed(self, mailbox: str) -> list[Followed]:
         """The drafts nothing was typed in since the server got them, and where their copies are in the local copy."""

@@ -180,6 +180,7 @@ class Drafting:
             attempt.draft.revision,
             remote_draft=reference.remote_draft,
             remote_message=reference.remote_id,
+            parted=reference.conflict,
         )
         fault("draft.noted")
 
@@ -207,7 +208,7 @@ class Drafting:
                 attempt=None,
             )
         # Another client has changed what our try left: it is theirs now.
-        self._store.note_draft(standing.draft.id, 0)
+        self._store.note_draft(standing.draft.id, 0, parted=True)
         return replace(standing, remote_draft="", remote_message="", pushed=0, attempt=None)
 
     def _withdraw(self, standing: Standing, attempt: Attempt) -> None:
@@ -223,7 +224,7 @@ class Drafting:
         reference = self._sender.draft_at(standing.remote_message)
         if reference is None or not self._says(standing.remote_message, standing.remote_digest):
             log.info("%s: a draft was changed or removed elsewhere; ours is kept beside it", self._mailbox)
-            self._store.note_draft(standing.draft.id, 0)
+            self._store.note_draft(standing.draft.id, 0, parted=reference is not None)
             return replace(standing, remote_draft="", remote_message="", pushed=0)
         if standing.queued:
             self._store.note_draft(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmmail.i18n import _
@@ -19,7 +20,17 @@ def rows(store: Store, mailbox: str) -> list[Row]:
     """The open drafts of `mailbox`, and those of no mailbox that is connected, without those the server lists."""
     listed = set(store.drafted(mailbox).values())
     others = {box.id for box in store.mailboxes()} - {mailbox}
-    return [row(draft) for draft in store.drafts() if draft.id not in listed and draft.mailbox not in others]
+    parted = store.drafts_parted()
+    return [
+        marked(row(draft)) if draft.id in parted else row(draft)
+        for draft in store.drafts()
+        if draft.id not in listed and draft.mailbox not in others
+    ]
+
+
+def marked(row: Row) -> Row:
+    """A draft another client has changed too: the other version has a line of its own."""
+    return replace(row, subject=_("changed elsewhere too: {subject}").format(subject=row.subject))
 
 
 def row(draft: Draft) -> Row:

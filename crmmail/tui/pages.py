@@ -23,6 +23,8 @@ class Pages:
         self.query = query
         drafts = query.folder == Role.DRAFTS.value and not query.text
         self.local = draft_rows.rows(store, query.mailbox) if drafts else []  # on top: what no server has yet
+        parted = store.drafts_parted() if drafts else frozenset()
+        self.parted = {one for one, draft in store.drafted(query.mailbox).items() if draft in parted} if parted else ()
         self.count = len(self.local) + store.count(query)
         self._pages: OrderedDict[int, list[Row]] = OrderedDict()
 
@@ -45,7 +47,10 @@ class Pages:
     def _page(self, number: int) -> list[Row]:
         page = self._pages.get(number)
         if page is None:
-            page = self._pages[number] = self.store.window(self.query, number * PAGE, PAGE)
+            page = self.store.window(self.query, number * PAGE, PAGE)
+            if self.parted:
+                page = [draft_rows.marked(row) if row.id in self.parted else row for row in page]
+            self._pages[number] = page
             if len(self._pages) > KEPT:
                 self._pages.popitem(last=False)
         return page

@@ -77,6 +77,10 @@ class Telling(MailScreen):
     def tell(self, change: Change) -> None:
         for _act, sentence in change.rejected:
             self.say(_("The server refused: {sentence}").format(sentence=sentence), words.BAD, "go_outbox")
+        if change.parted & self.store.drafts_parted():
+            self.say(
+                _("A draft was changed here and elsewhere: both versions are kept in Drafts."), words.WARN, "go_drafts"
+            )
         count = len(change.arrived)
         if count and self.notice.tone in ("", words.QUIET, words.BUSY):
             self.notice.say(

@@ -38,6 +38,8 @@ class Writing(Reading, Acts, Telling, Going):
         """Open the composer on a draft, and take the files of `attach` in. `keep` it even when nothing is changed."""
         from crmmail.tui.compose import ComposeScreen
 
+        if draft.id and not self.program.readonly and self.store.draft_opened(draft):
+            notice = notice or _("This draft was changed elsewhere too: the other version stands beside it in Drafts.")
         screen = ComposeScreen(
             self.store, self.keymap, draft, clock=self.clock, notice=notice, attach=attach, keep=keep
         )

@@ -229,6 +229,8 @@ def test_a_draft_begun_elsewhere_and_changed_there_meanwhile_is_not_overwritten(
     keep(calm)
     assert sorted(there(calm)) == ["went on here", "went on there"]
     assert len(lines(calm)) == 2
+    # At Gmail a changed draft is another message: whether the one that was opened was changed or removed is not told.
+    assert calm.store.drafts_parted() == (set() if calm.provider == "gmail" else {draft.id})
     calm.rest()
 
 
@@ -240,9 +242,11 @@ def test_a_conflict_keeps_both(calm: World) -> None:
     keep(calm)
     change_elsewhere(calm, calm.ids("drafts")[0], "theirs")
     edit(calm, draft, "ours")
+    assert calm.store.drafts_parted() == frozenset()
     keep(calm)
     assert sorted(there(calm)) == ["ours", "theirs"]
     assert len(lines(calm)) == 2
+    assert calm.store.drafts_parted() == {draft.id}
     calm.rest()
 
 

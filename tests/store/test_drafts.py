@@ -467,10 +467,19 @@ def test_a_change_on_the_server_is_taken_over_when_nothing_was_typed_here(store:
     assert len(store.drafts()) == 1
 
 
-def test_changed_on_both_sides_both_are_kept(store: Store) -> None:
+def test_changed_on_both_sides_both_are_kept_and_ours_says_so_until_it_is_opened(store: Store) -> None:
     draft = store.adopt_draft(told_draft(store, RAW))
     ours = store.save_draft(replace(draft, text="nosso"))
+    assert store.drafts_parted() == frozenset()
+    changes: list[Change] = []
+    store.subscribe(changes.append)
     theirs = store.adopt_draft(told_draft(store, RAW.replace(b"segue", b"deles")))
+    assert store.drafts_parted() == {ours.id}
+    assert any(ours.id in change.parted for change in changes)
+    assert not store.draft_opened(theirs)
+    assert store.draft_opened(ours)
+    assert not store.draft_opened(ours)
+    assert store.drafts_parted() == frozenset()
     assert theirs.id != ours.id
     assert {one.text.strip() for one in store.drafts()} == {"nosso", "deles"}
     assert [(one.draft.id, one.remote_message) for one in store.drafts_to_push("work")] == [(ours.id, "")]

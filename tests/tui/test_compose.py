@@ -425,6 +425,26 @@ async def test_what_a_full_disk_did_not_take_is_not_called_saved_and_is_saved_on
         assert post.drafts()[0].text == "A word.x"
 
 
+async def test_a_draft_changed_elsewhere_too_is_said_marked_and_said_again_when_it_is_opened(post, clock):
+    app = app_on(post, clock)
+    async with app.run_test(size=(120, 30)) as pilot:
+        alone = post.new_draft(Draft(0, "gmail", subject="Proposta", text="nossa"))
+        kept = post.new_draft(Draft(0, "gmail", subject="Fatura", text="nossa"))
+        fill(post, "gmail", [incoming(900, "drafts", content=raw(900, "Fatura"))])
+        post.note_draft(alone.id, 0, parted=True)
+        await until(pilot, lambda: "A draft was changed here and elsewhere" in shown(app))
+        post.note_draft(kept.id, kept.revision, remote_draft="r", remote_message="m900", parted=True)
+        await pilot.press("g", "d")
+        await until(pilot, lambda: "changed elsewhere too: Proposta" in shown(app))
+        assert "changed elsewhere too: Fatura" in shown(app)
+        app.main.open_message(-alone.id)
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+        await until(pilot, lambda: "the other version stands beside it" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.main and "changed elsewhere too: Proposta" not in shown(app))
+        assert "changed elsewhere too: Fatura" in shown(app)
+
+
 # --- sending
 
 
