@@ -17,6 +17,7 @@ from crmmail.mail.text import clean_line
 from crmmail.model import Address, Draft, Headers, Identity
 
 MANY = 20  # people: a reply to more than these is asked about
+NAMED = 4  # people: of more, how many others there are
 LIMITS = {  # bytes of a whole message; the servers refuse more (providers: Gmail 35 MiB, Exchange Online 35 MB)
     "gmail": 36_700_160,
     "outlook": 35_000_000,
@@ -148,14 +149,25 @@ def _other_account(draft: Draft, around: Circumstances) -> Finding | None:
         return None
     address = wrong[0][1].email
     fields = dict.fromkeys(name for name, _one in wrong)
-    values = {"address": address, "other": around.others[address.lower()], "account": around.account}
+    people = _named([f"{one.email} ({around.others[one.email.lower()]})" for _name, one in wrong])
+    values = {"address": address, "other": around.others[address.lower()], "account": around.account, "people": people}
     return _ask(Code.OTHER_ACCOUNT, *fields, count=len(wrong), **values)
 
 
 def _blind_contact(draft: Draft, around: Circumstances) -> Finding | None:
     """A customer in blind copy may answer everybody."""
     hidden = [one.email for one in draft.bcc if one.email.lower() in around.contacts]
-    return _ask(Code.BLIND_CONTACT, "bcc", address=hidden[0], account=around.account) if hidden else None
+    if not hidden:
+        return None
+    values = {"address": hidden[0], "people": _named(hidden), "account": around.account}
+    return _ask(Code.BLIND_CONTACT, "bcc", count=len(hidden), **values)
+
+
+def _named(people: list[str]) -> str:
+    """Each of them, as far as one reads them before pressing a key."""
+    rest = len(people) - NAMED
+    more = [ngettext("{count} more", "{count} more", rest).format(count=rest)] if rest > 0 else []
+    return ", ".join(people[:NAMED] + more)
 
 
 def _other_identity(draft: Draft, around: Circumstances) -> Finding | None:
@@ -302,10 +314,16 @@ _SENTENCES: dict[Code, Callable[[dict[str, str | int]], str]] = {
     Code.EMPTY_SUBJECT: lambda values: _("The subject is empty."),
     Code.EMPTY_TEXT: lambda values: _("The message is empty."),
     Code.MISSING_ATTACHMENT: lambda values: _("The text says “{words}”, but nothing is attached.").format(**values),
-    Code.OTHER_ACCOUNT: lambda values: _(
-        "{address} is a contact of {other}, and this is written for {account}."
+    Code.OTHER_ACCOUNT: lambda values: ngettext(
+        "{address} is a contact of {other}, and this is written for {account}.",
+        "{people} are contacts of other accounts, and this is written for {account}.",
+        int(values["count"]),
     ).format(**values),
-    Code.BLIND_CONTACT: lambda values: _("{address} of {account} stands in blind copy.").format(**values),
+    Code.BLIND_CONTACT: lambda values: ngettext(
+        "{address} of {account} stands in blind copy.",
+        "{people} of {account} stand in blind copy.",
+        int(values["count"]),
+    ).format(**values),
     Code.OTHER_IDENTITY: lambda values: _("{account} last heard from you as {before}, and now as {address}.").format(
         **values
     ),

@@ -1,6 +1,7 @@
 """The commands that write and send: the beginnings, the composer's own, those of the outbox. Pure.
 
-Keys that terminals swallow have a function key beside them: many send Alt+B and Alt+F as word movements.
+Keys that terminals swallow have a function key beside them: many send Alt+B and Alt+F as word movements,
+so that there the function key comes first and is the one that is shown.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ COMPOSER: tuple[Command, ...] = (
         footer=18,
     ),
     _composer(
-        "compose_from", ("alt+f", "f2"), N_("Choose the sender"), N_("Your addresses in all mailboxes."), N_("From")
+        "compose_from", ("f2", "alt+f"), N_("Choose the sender"), N_("Your addresses in all mailboxes."), N_("From")
     ),
     _composer("compose_cc", ("alt+c", "f3"), N_("Cc"), N_("Show or hide the Cc field."), footer=20),
-    _composer("compose_bcc", ("alt+b", "f4"), N_("Bcc"), N_("Show or hide the Bcc field."), footer=21),
+    _composer("compose_bcc", ("f4", "alt+b"), N_("Bcc"), N_("Show or hide the Bcc field."), footer=21),
     _composer("compose_attach", ("alt+a", "f5"), N_("Attach a file"), short=N_("Attach"), footer=10),
     _composer(
         "compose_template",

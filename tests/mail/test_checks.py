@@ -147,6 +147,23 @@ def test_every_finding_has_a_sentence_and_a_field(language: str) -> None:
             assert set(finding.fields) <= fields, case
 
 
+def test_of_several_people_of_other_customers_each_is_named() -> None:
+    bruno, eva = Address("", "bruno@lima.test"), Address("", "eva@acme.example")
+    others = {"ana@x.org": "Lima", "bruno@lima.test": "Lima & Filhos"}
+    around = replace(FINE, account="ACME", others=others, contacts=frozenset({"eva@acme.example", "rui@acme.example"}))
+    hidden = (bruno, eva, Address("", "rui@acme.example"))
+    told = [finding.sentence for finding in checks.check(replace(GOOD, bcc=hidden), around)]
+    assert told == [
+        "ana@x.org (Lima), bruno@lima.test (Lima & Filhos) are contacts of other accounts, "
+        "and this is written for ACME.",
+        "eva@acme.example, rui@acme.example of ACME stand in blind copy.",
+    ]
+    many = tuple(Address("", f"p{number}@lima.test") for number in range(9))
+    others = {one.email: "Lima" for one in many}
+    (told,) = [one.sentence for one in checks.check(replace(GOOD, to=many), replace(around, others=others))]
+    assert ("p3@lima.test" in told, "p4@lima.test" in told, "5 more" in told) == (True, False, True)
+
+
 def test_sentences_name_what_they_are_about() -> None:
     def sentence(**draft: Any) -> str:
         return checks.check(replace(GOOD, **draft), FINE)[0].sentence
