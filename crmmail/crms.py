@@ -110,6 +110,16 @@ class ProfileCrmGuide:
 
     def connect(self, wish: CrmWish, wanted: Callable[[], bool] = lambda: True) -> CrmConnected:
         """Ask the CRM who we are; only when it answers, and nobody left meanwhile, is anything kept."""
+        chosen, who = self._asked(wish)
+        if not wanted():
+            raise SignInError(_("Connecting was cancelled."), code="cancelled")
+        return CrmConnected(wish.kind, who, self._keep(chosen, wish))
+
+    def tried(self, wish: CrmWish) -> str:
+        """Who we are there, as `connect` would ask; nothing is kept. Raises what it raises."""
+        return self._asked(wish)[1]
+
+    def _asked(self, wish: CrmWish) -> tuple[config.CrmSettings, str]:
         there = self._settings.crm.kind
         if there and there not in (wish.kind, LOCAL):
             raise SettingsError(
@@ -129,9 +139,7 @@ class ProfileCrmGuide:
             who = crm.check()
         finally:
             crm.close()
-        if not wanted():
-            raise SignInError(_("Connecting was cancelled."), code="cancelled")
-        return CrmConnected(wish.kind, who, self._keep(chosen, wish))
+        return chosen, who
 
     def _keep(self, chosen: config.CrmSettings, wish: CrmWish) -> str:
         """The secret first: settings without it would only ask for it."""
@@ -152,11 +160,16 @@ class ProfileCrmGuide:
         return where
 
 
+def connected(settings: config.Settings) -> str:
+    """The CRM's name. Raises SettingsError where there is none."""
+    if not settings.crm.kind:
+        raise SettingsError(_("No CRM is connected."), next_step=_("`crmmail crm connect` connects one."))
+    return settings.crm.kind
+
+
 def disconnect(place: config.Profile, settings: config.Settings) -> str:
     """Forget the CRM and its secret; its name. Accounts and links stay; nothing is changed in the CRM itself."""
-    name = settings.crm.kind
-    if not name:
-        raise SettingsError(_("No CRM is connected."), next_step=_("`crmmail crm connect` connects one."))
+    name = connected(settings)
     mailboxes.tokens(place, settings).forget(token_name(name))
     with config.update(place) as changed:
         changed.crm = config.CrmSettings()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 SHOWN = 50
+CLEAR = "\r\033[K"  # the line is empty again
 COMMANDS = frozenset({"accounts", "account", "link", "unlink", "classify"})
 FILES = frozenset({"import", "export"})
 _SCOPES = {
@@ -124,10 +125,10 @@ def found(store: Store, named: str) -> Account:
     exact = [row for row in rows if row.name.casefold() == named.casefold()]
     if len(rows) != 1 and len(exact) != 1:
         count = store.account_count(named) if rows else 0
+        several = ngettext("“{text}” finds {count} account.", "“{text}” finds {count} accounts.", count)
+        sentence = several if count else _("“{text}” finds no account.")
         raise SettingsError(
-            ngettext("“{text}” finds {count} account.", "“{text}” finds {count} accounts.", count).format(
-                text=named, count=count
-            ),
+            sentence.format(text=named, count=count),
             next_step=_("`crmmail accounts` lists them with their ids."),
         )
     whole = store.account((exact or rows)[0].id)
@@ -251,9 +252,11 @@ def _link(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str
 def _import(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str]]:
     from crmmail.crm import files
 
-    done = store.import_rows(
-        files.read(options.file), options.file.name, dry_run=options.dry_run, progress=_progress(options.json)
-    )
+    say = _progress(options.json)
+    try:
+        done = store.import_rows(files.read(options.file), options.file.name, dry_run=options.dry_run, progress=say)
+    finally:
+        say(0)
     if not options.dry_run:
         while store.rematch_step():
             pass
@@ -272,7 +275,8 @@ def _import(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[s
 def _progress(quiet: bool) -> Callable[[int], None]:
     def say(rows: int) -> None:
         if not quiet and sys.stderr.isatty():
-            sys.stderr.write(f"\r{rows}…")
+            told = ngettext("{count} row…", "{count} rows…", rows).format(count=rows)
+            sys.stderr.write(f"{CLEAR}{told}" if rows else CLEAR)
             sys.stderr.flush()
 
     return say
@@ -307,7 +311,9 @@ def _export(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[s
 
     count = store.account_count()
     told = {"file": str(options.file), "accounts": count, "dry_run": options.dry_run}
-    if not options.dry_run:
+    if options.dry_run:
+        files.writable(options.file)
+    else:
         files.write(options.file, store.cards())
     words = ngettext("{count} account: {file}", "{count} accounts: {file}", count)
     return 0, told, [words.format(count=count, file=options.file)]

@@ -38,6 +38,7 @@ def add_parsers(commands: Parsers, again: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--token-store", choices=("keyring", "file"), default="", help=_("where to keep the secret: keyring or file")
     )
+    connect.add_argument("--dry-run", action="store_true", help=_("only ask the CRM; keep nothing"))
     connect.add_argument("--json", action="store_true", help=_("as JSON"))
     status = verbs.add_parser("status", parents=[again], help=_("how the CRM stands: mirrored, waiting, in trouble"))
     status.add_argument("--json", action="store_true", help=_("as JSON"))
@@ -46,6 +47,7 @@ def add_parsers(commands: Parsers, again: argparse.ArgumentParser) -> None:
 
     shell_accounts.add_file_parsers(verbs, again)
     leave = verbs.add_parser("disconnect", parents=[again], help=_("forget the CRM and its secret; accounts stay"))
+    leave.add_argument("--dry-run", action="store_true", help=_("only tell what would change"))
     leave.add_argument("--json", action="store_true", help=_("as JSON"))
 
 
@@ -68,7 +70,10 @@ def connect(place: config.Profile, settings: config.Settings, options: argparse.
         )
     if secret := next((one for one in asked if one.secret), None):
         wish = CrmWish(options.kind, answers, _secret(_(secret.label)), options.token_store)
-    done = crms.ProfileCrmGuide(place, settings).connect(wish)
+    guide = crms.ProfileCrmGuide(place, settings)
+    if options.dry_run:
+        return {"crm": options.kind, "as": guide.tried(wish), "kept_in": None, "dry_run": True}
+    done = guide.connect(wish)
     return {"crm": done.name, "as": done.who, "kept_in": done.place}
 
 
@@ -93,6 +98,8 @@ def run(place: config.Profile, settings: config.Settings, options: argparse.Name
     match options.crm_command:
         case "connect":
             return connect(place, settings, options)
+        case "disconnect" if options.dry_run:
+            return {"forgotten": crms.connected(settings), "dry_run": True}
         case "disconnect":
             from crmmail.shell import opened
 

@@ -88,7 +88,8 @@ def test_what_is_exported_can_be_imported_again_and_is_for_its_owner_only(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("account", "nobody"), "0 accounts"),
+        (("account", "nobody"), "“nobody” finds no account."),
+        (("crm", "export", "/nonexistent/x.csv", "--dry-run"), "cannot be written"),
         (("link", "1", "--account", "outra"), "no message 1"),
         (("crm", "import", "/nonexistent.csv"), "cannot be read"),
         (("crm", "export", "/nonexistent/x.csv"), "cannot be written"),
@@ -100,6 +101,20 @@ def test_what_cannot_be_done_is_one_sentence_and_a_code(
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_how_far_an_import_is_stands_on_a_line_that_gives_way_to_the_answer(
+    filled: config.Profile, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("Empresa\n" + "".join(f"Cliente {number}\n" for number in range(1200)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    code, out, err = run("crm", "import", str(path))
+    assert code == 0
+    assert "1000 rows…" in err
+    assert err.endswith("\r\033[K"), "nothing of it is left in front of the answer"
+    assert out.startswith("Took over 1200 new")
+    assert "rows" not in run("crm", "import", str(path), "--json")[2]
 
 
 def test_what_was_mended_is_said_once_and_beside_the_answer(imported: Path, filled: config.Profile, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -37,7 +38,23 @@ def write(path: Path, accounts: Iterable[tuple[Account, Sequence[Contact]]]) -> 
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise SettingsError(
-            _("{file} cannot be written: {why}.").format(file=path.name, why=error.strerror or type(error).__name__),
-            next_step=_("Choose another place."),
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def writable(path: Path) -> None:
+    """Whether `write` would find a place for it; nothing is left there. Raises SettingsError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        beside.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        _("{file} cannot be written: {why}.").format(file=path.name, why=error.strerror or type(error).__name__),
+        next_step=_("Choose another place."),
+    )

@@ -314,15 +314,15 @@ _SENTENCES: dict[Code, Callable[[dict[str, str | int]], str]] = {
     Code.EMPTY_SUBJECT: lambda values: _("The subject is empty."),
     Code.EMPTY_TEXT: lambda values: _("The message is empty."),
     Code.MISSING_ATTACHMENT: lambda values: _("The text says “{words}”, but nothing is attached.").format(**values),
-    Code.OTHER_ACCOUNT: lambda values: ngettext(
-        "{address} is a contact of {other}, and this is written for {account}.",
-        "{people} are contacts of other accounts, and this is written for {account}.",
-        int(values["count"]),
+    Code.OTHER_ACCOUNT: lambda values: (
+        _("{address} is a contact of {other}, and this is written for {account}.")
+        if values["count"] == 1
+        else _("{people} are contacts of other accounts, and this is written for {account}.")
     ).format(**values),
-    Code.BLIND_CONTACT: lambda values: ngettext(
-        "{address} of {account} stands in blind copy.",
-        "{people} of {account} stand in blind copy.",
-        int(values["count"]),
+    Code.BLIND_CONTACT: lambda values: (
+        _("{address} of {account} stands in blind copy.")
+        if values["count"] == 1
+        else _("{people} of {account} stand in blind copy.")
     ).format(**values),
     Code.OTHER_IDENTITY: lambda values: _("{account} last heard from you as {before}, and now as {address}.").format(
         **values

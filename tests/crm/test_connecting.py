@@ -252,6 +252,26 @@ def test_the_shell_tells_how_the_crm_stands_and_forgets_it(
     assert Path(profile().data_dir / "sessions" / "crm.sharpspring.json").exists() is False
 
 
+def test_a_dry_run_in_the_shell_asks_the_crm_and_keeps_nothing(
+    world: SharpSpringWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: Profile
+) -> None:
+    assert shell(monkeypatch, *connect(world), "--dry-run", given="wrong") == 5
+    capsys.readouterr()
+    before = files(place)
+    assert shell(monkeypatch, *connect(world), "--dry-run", given=world.keys[1]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"crm": "sharpspring", "as": "Ana Souza", "kept_in": None, "dry_run": True}
+    assert files(place) == before
+    assert shell(monkeypatch, "crm", "disconnect", "--dry-run") == 2
+    assert "No CRM is connected" in capsys.readouterr().err
+    shell(monkeypatch, *connect(world), given=world.keys[1])
+    capsys.readouterr()
+    assert shell(monkeypatch, "crm", "disconnect", "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"forgotten": "sharpspring", "dry_run": True}
+    assert config.load(place).crm.kind == "sharpspring"
+    assert Path(profile().data_dir / "sessions" / "crm.sharpspring.json").exists()
+
+
 def test_a_round_of_the_shell_mirrors_and_says_how_it_ended(world: SharpSpringWorld, place: Profile) -> None:
     from crmmail import shell_crm
     from crmmail.store import Store
