@@ -7,7 +7,8 @@ when its own message leaves, the next older one takes its place. Moving it repai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
@@ -111,8 +112,9 @@ class MessageList(BarredScroll, can_focus=False):
         self.range_from = None
         self._settle(0 if cursor is None else self.pages.position(cursor))
         self._forget()
-        self.set_length(self.count)
-        self.jump(max(0, self.index - self.size.height // 2))
+        with self._cursor_held():
+            self.set_length(self.count)
+            self.jump(max(0, self.index - self.size.height // 2))
         self.post_message(self.Moved(self.cursor_id))
 
     def reload(self, *, mine: bool = False) -> None:
@@ -125,12 +127,13 @@ class MessageList(BarredScroll, can_focus=False):
         old_index, old_id, old_count = self.index, self.cursor_id, self.count
         self.pages = Pages(self.store, self.pages.query)
         self._settle(old_index if old_id is None else self._place_of(old_id, old_index))
-        if self.count != old_count:
-            self.set_length(self.count)
         shift = self.index - old_index if old_id == self.cursor_id else 0
-        if shift and not (top == 0 and self.index < height):
-            self.jump(top + shift)
-        self._keep_in_view()
+        with self._cursor_held():
+            if self.count != old_count:
+                self.set_length(self.count)
+            if shift and not (top == 0 and self.index < height):
+                self.jump(top + shift)
+            self.reveal(self.index)
         if self.scroll_offset.y == top:
             self._repaint_changed(top, height, seen, old_index)
         else:
@@ -210,10 +213,17 @@ class MessageList(BarredScroll, can_focus=False):
 
     def _keep_in_view(self) -> bool:
         """Scroll so that the cursor is on screen; whether that was necessary."""
+        with self._cursor_held():
+            return self.reveal(self.index)
+
+    @contextmanager
+    def _cursor_held(self) -> Iterator[None]:
+        """Scroll without taking the cursor along: the list moves, not the user."""
         self._following = True
-        moved = self.reveal(self.index)
-        self._following = False
-        return moved
+        try:
+            yield
+        finally:
+            self._following = False
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Wheel and scrollbar take the cursor along, so that no key ever acts on a message out of sight."""
@@ -281,8 +291,9 @@ class MessageList(BarredScroll, can_focus=False):
         """Columns depend on the width; the cursor stays on screen."""
         if self.size.width != self._width:
             self._forget()
-        self.set_length(self.count)
-        self._keep_in_view()
+        with self._cursor_held():
+            self.set_length(self.count)
+            self.reveal(self.index)
 
     def activity_changed(self) -> None:
         """The cursor line shows whether keys go here."""

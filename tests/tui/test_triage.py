@@ -151,6 +151,30 @@ async def test_the_cursor_stays_on_its_message_while_fifty_arrive(gmail):
         assert any("▌" in line and "2 " in line for line in lines)
 
 
+async def test_the_cursor_stays_on_its_message_when_most_of_the_list_leaves_around_it(gmail):
+    app = app_on(gmail)
+    start = inbox(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(*"j" * 100, *"k" * 20)
+        assert app.main.messages.cursor_id == start[80]
+        left = [*start[:75], *start[125:]]
+        gone = State(frozenset({"trash"}))
+        gmail.ingest("gmail", Page(cursor="2", patches=tuple(Patch(gmail.locate(one)[1], state=gone) for one in left)))
+        await until(pilot, lambda: app.main.messages.count == 50)
+        assert app.main.messages.cursor_id == start[80]
+        assert app.main.messages.pages.row(app.main.messages.index).id == start[80]
+
+
+async def test_a_shorter_folder_is_shown_from_its_newest_however_far_down_the_one_before_was(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        gmail.ingest("gmail", Page(cursor="2", upserts=tuple(incoming(2000 + one, "trash") for one in range(60))))
+        await pilot.press("G", "g", "x")
+        trash = gmail.ids(TRASH)
+        assert len(trash) == 62
+        assert app.main.messages.cursor_id == trash[0]
+
+
 async def test_the_next_older_takes_the_cursor_when_its_message_leaves(gmail):
     app = app_on(gmail)
     start = inbox(gmail)
