@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from pathlib import Path
 from crmmail.model import SendState
 from crmmail.sandbox import Sandbox, User, mime
 from crmmail.store import Store
+from tests.faults import ended
 from tests.faults.poster import SIZES
 from tests.faults.posting import content
 from tests.faults.world import SCOPES
 
 KILLS = os.environ.get("CRMMAIL_KILLS", "")
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -41,26 +40,17 @@ class Case:
         self.token = self.sandbox.grants.issue(self.address, SCOPES[self.provider], lifetime=1e9)
 
     def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.faults.poster", str(self.directory), self.provider]
-        return subprocess.Popen(
-            [*command, self.sandbox.http_url, self.token, self.address],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        place = (self.sandbox.http_url, self.token, self.address)
+        return ended.started("poster", str(self.directory), self.provider, *place, **environment)
 
     def run(self, **environment: str) -> int:
         """Run to the end, whichever; the return code (negative: the signal)."""
-        process = self.start(**environment)
-        output, _ = process.communicate(timeout=120)
-        if process.returncode > 0:
-            raise AssertionError(output.decode()[-2000:])
-        return process.returncode
+        return ended.ran(self.start(**environment))
 
     def judge(self) -> None:
         """Go on to the end: each message went out once, whole, and is seen; nothing is left among the drafts."""
         assert self.run() == 0
+        ended.intact(self.directory / "store")
         arrived = Counter(to for entry in self.sandbox.ledger.sends(self.address) for to in entry.detail["recipients"])
         assert arrived == {f"friend{number}@example.net": 1 for number in range(len(SIZES))}
         with Store.open(self.directory / "store") as store:

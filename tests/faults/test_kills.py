@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +21,13 @@ import pytest
 from crmmail.model import State
 from crmmail.sandbox import Sandbox, User
 from crmmail.store import Store
+from tests.faults import ended
 from tests.faults import world as worlds
 from tests.faults.world import PROVIDERS, SCOPES
 
 KILLS = int(os.environ.get("CRMMAIL_KILLS", "8"))
 MESSAGES = 60
 NOON = 1_790_000_000.0
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -51,31 +49,19 @@ class Case:
         self.token = self.sandbox.grants.issue(self.address, SCOPES[self.provider], lifetime=1e9)
 
     def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.faults.victim", str(self.directory), self.provider]
-        return subprocess.Popen(
-            [*command, self.sandbox.http_url, self.token],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+        return ended.started(
+            "victim", str(self.directory), self.provider, self.sandbox.http_url, self.token, **environment
         )
 
     def run(self, **environment: str) -> int:
         """Run to the end, whichever; the return code (negative: the signal)."""
-        process = self.start(**environment)
-        output, _ = process.communicate(timeout=120)
-        if process.returncode > 0 and b"KeyboardInterrupt" not in output:
-            raise AssertionError(output.decode()[-2000:])
-        return process.returncode
+        return ended.ran(self.start(**environment))
 
     def finish(self) -> tuple[dict[int, State], dict[int, State]]:
         """Go on to the end as the next process; both sides by the server's key, for ids differ between users."""
         assert self.run() == 0
         assert (self.directory / "done").exists()
-        for name in ("desk.db", "cache.db"):
-            connection = sqlite3.connect(self.directory / "store" / name)
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            connection.close()
+        ended.intact(self.directory / "store")
         with Store.open(self.directory / "store") as store:
             assert store.outbox() == []
             local = worlds.here(store, self.provider)
@@ -178,10 +164,5 @@ def test_k04_killed_at_random_moments_no_acknowledged_act_is_lost(
     rng = random.Random(os.environ.get("CRMMAIL_SEED", "4"))
     for number in range(KILLS or 100):
         case = Case(sandbox, provider, tmp_path / f"{provider}-moment-{number}")
-        process = case.start()
-        try:
-            process.wait(rng.uniform(0.3, 1.1) * calm.seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
+        ended.killed_after(case.start(), rng.uniform(0.3, 1.1) * calm.seconds)
         agrees(case, calm, twice=number % 4 == 0)

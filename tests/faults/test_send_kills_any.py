@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crmmail.sandbox import Sandbox
+from tests.faults import ended
 from tests.faults.send_kills import KILLS, Case, calm
 from tests.faults.world import PROVIDERS
 
@@ -37,10 +37,5 @@ def test_k01_killed_at_random_moments_of_sending(sandbox: Sandbox, tmp_path: Pat
     seconds = calm(sandbox, provider, tmp_path).seconds
     for number in range(int(KILLS or 3) or 100):
         case = Case(sandbox, provider, tmp_path / f"{provider}-moment-{number}")
-        process = case.start()
-        try:
-            process.wait(rng.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
+        ended.killed_after(case.start(), rng.uniform(0.3, 1.0) * seconds)
         case.judge()

@@ -356,9 +356,10 @@ class Score:
     ) -> None:
         self.asked.update(scopes)
         emails = [one.email for one in beside]
-        for kind, typed in _letters(target).items():
-            found = store.complete(typed, 1, emails, account)
-            right = [one.email for one in found] == [target.email]
+        letters = _letters(target)
+        first = {typed: store.complete(typed, 1, emails, account) for typed in set(letters.values())}
+        for kind, typed in letters.items():
+            right = [one.email for one in first[typed]] == [target.email]
             self.right.update({(scope, kind): right for scope in scopes})
 
     def share(self, scope: str, kind: str) -> float:
