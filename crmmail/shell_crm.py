@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from crmmail import config, crms
-from crmmail.crm.connection import LABELS, QUESTIONS, CrmWish, Question
+from crmmail.crm.connection import LABELS, MIRRORED, QUESTIONS, CrmWish, Question
 from crmmail.errors import CrmMailError, SettingsError
 from crmmail.i18n import _
 from crmmail.model import Phase
@@ -121,17 +121,12 @@ def status(
     chosen = settings.crm
     if not chosen.kind:
         return {"crm": None}
-    accounts, contacts = store.mirrored(chosen.kind)
     waiting, _due = store.log_waiting(chosen.kind)
-    told: dict[str, Any] = {
-        "crm": chosen.kind,
-        "label": _(LABELS[chosen.kind]),
-        "accounts": len(accounts),
-        "contacts": len(contacts),
-        "filled": bool(store.crm_cursor(chosen.kind)),
-        "waiting": waiting,
-        "paused": chosen.paused,
-    }
+    told: dict[str, Any] = {"crm": chosen.kind, "label": _(LABELS[chosen.kind])}
+    if chosen.kind in MIRRORED:
+        accounts, contacts = store.mirrored(chosen.kind)
+        told |= {"accounts": len(accounts), "contacts": len(contacts), "filled": bool(store.crm_cursor(chosen.kind))}
+    told |= {"waiting": waiting, "paused": chosen.paused}
     if options.check:
         told |= _checked(store, place, settings)
     return told

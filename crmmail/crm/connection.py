@@ -9,6 +9,8 @@ from typing import Protocol
 from crmmail.i18n import N_
 
 SHARPSPRING, TRYTON, BCC, LOCAL = "sharpspring", "tryton", "bcc", "local"
+MIRRORED = frozenset({SHARPSPRING, TRYTON})
+"""Those with accounts of their own, copied here."""
 LABELS = {
     SHARPSPRING: "SharpSpring (Lead Gen & CRM)",
     TRYTON: "Tryton 8",

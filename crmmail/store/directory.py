@@ -316,11 +316,11 @@ def remote(connection: sqlite3.Connection, table: str, crm: str, remote_ids: Ite
 def similar(connection: sqlite3.Connection, uid: str) -> list[AccountRow]:
     """Other accounts with a domain, address, tax id or normal name of this one."""
     numbers = connection.execute(
-        "SELECT DISTINCT o.id FROM account a JOIN account o ON o.uid != a.uid WHERE a.uid = ?1 AND ("
-        "o.uid IN (SELECT t.account FROM handle h JOIN handle t ON t.key = h.key WHERE h.account = ?1) "
+        "SELECT DISTINCT o.id FROM account a JOIN account o ON o.uid != a.uid WHERE a.uid = :uid AND ("
+        "o.uid IN (SELECT t.account FROM handle h JOIN handle t ON t.key = h.key WHERE h.account = :uid) "
         "OR o.id IN (SELECT l.account FROM account_line l WHERE l.sort = a.sort) "
         "OR (a.tax_id != '' AND o.id IN (SELECT w.account FROM account_word w WHERE w.word = lower(a.tax_id)))) "
         "LIMIT 50",
-        (uid,),
+        {"uid": uid},
     ).fetchall()
     return [AccountRow(*row) for row in connection.execute(_ROW, (json.dumps([row[0] for row in numbers]),))]

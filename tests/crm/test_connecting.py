@@ -272,6 +272,17 @@ def test_a_dry_run_in_the_shell_asks_the_crm_and_keeps_nothing(
     assert Path(profile().data_dir / "sessions" / "crm.sharpspring.json").exists()
 
 
+def test_the_shell_counts_no_mirrored_accounts_where_nothing_is_mirrored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell(monkeypatch, "crm", "connect", "local") == 0
+    capsys.readouterr()
+    assert shell(monkeypatch, "crm", "status", "--json", "--check") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["crm"], told["waiting"], told["works"]) == ("local", 0, True)
+    assert not {"accounts", "contacts", "filled"} & told.keys()
+
+
 def test_a_round_of_the_shell_mirrors_and_says_how_it_ended(world: SharpSpringWorld, place: Profile) -> None:
     from crmmail import shell_crm
     from crmmail.store import Store
