@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from textual.widgets import Static
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _, ngettext
-from crmmail.tui import format, words
+from crmmail.tui import account_words, format, words
 from crmmail.tui.account_acts import AccountActs
-from crmmail.tui.dialogs import HEADING, MOVES, Button, Choices, Confirm, Dialog
+from crmmail.tui.dialogs import HEADING, MOVES, Button, Choices, Confirm, Dialog, Notice
 from crmmail.tui.form import Field, Form, Values
 
 if TYPE_CHECKING:
@@ -43,15 +44,22 @@ class Plan:
 
 
 def summary(done: Imported) -> str:
-    """What an import does, in one line."""
+    """What an import does, in one line: only what there is, so that it fits where the undo key stands beside it."""
     tally = done.tally
-    sentence = _("{new} new and {changed} changed accounts, {people} new and {moved} changed contacts")
-    return sentence.format(
-        new=words.number(tally.accounts_new),
-        changed=words.number(tally.accounts_changed),
-        people=words.number(tally.contacts_new),
-        moved=words.number(tally.contacts_changed),
+    parts = (
+        (tally.accounts_new, ngettext("{count} new account", "{count} new accounts", tally.accounts_new)),
+        (
+            tally.accounts_changed,
+            ngettext("{count} changed account", "{count} changed accounts", tally.accounts_changed),
+        ),
+        (tally.contacts_new, ngettext("{count} new contact", "{count} new contacts", tally.contacts_new)),
+        (
+            tally.contacts_changed,
+            ngettext("{count} changed contact", "{count} changed contacts", tally.contacts_changed),
+        ),
     )
+    found = [sentence.format(count=words.number(count)) for count, sentence in parts if count]
+    return ", ".join(found) or _("Nothing in it is new.")
 
 
 def lines(plan: Plan) -> list[tuple[str, str]]:
@@ -61,7 +69,7 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
         out.append((_("Columns"), HEADING))
         for column, header in enumerate(plan.shape.headers):
             meaning = plan.shape.meanings.get(column, "")
-            out.append((header or "–", meaning or _("is not taken over")))
+            out.append((header or "–", account_words.meaning(meaning) or _("is not taken over")))
     out.append((_("First rows"), HEADING))
     for row in plan.sample:
         account = row.account.name if row.account else ""
@@ -142,7 +150,8 @@ class AccountFiles(AccountActs):
     def _look_into(self, path: Path | None) -> None:
         if path is not None:
             self.hint(_("Reading {file}…").format(file=path.name))
-            self._apart(lambda program: self._plan(program, path))
+            refused = partial(self._refused, _("{file} is not imported").format(file=path.name))
+            self._apart(lambda program: self._plan(program, path), refused)
 
     def _plan(self, program: CrmMail, path: Path) -> None:
         """In a thread: a dry run, which tells what would happen and every row that cannot be taken over."""
@@ -240,19 +249,31 @@ class AccountFiles(AccountActs):
         sentence = told.format(count=words.number(count), file=path)
         program.call_from_thread(self._tell, program, sentence, words.OK)
 
-    def _apart(self, work: Callable[[CrmMail], None]) -> None:
+    def _refused(self, title: str, program: CrmMail, sentence: str) -> None:
+        """What a file lacks, to be read to its end; in a line where the list was left."""
+        if self._is_open(program):
+            self.hint("")
+            program.push_screen(Notice(title, sentence))
+        else:
+            self._tell(program, sentence, words.BAD)
+
+    def _failed(self, program: CrmMail, sentence: str) -> None:
+        self._tell(program, sentence, words.BAD)
+
+    def _apart(self, work: Callable[[CrmMail], None], failed: Callable[[CrmMail, str], None] | None = None) -> None:
         """In a thread, which is given the program: a screen that was left no longer knows it. Errors are told."""
+        tell = failed or self._failed
         program = self.program
 
         def careful() -> None:
             try:
                 work(program)
             except CrmMailError as error:
-                program.call_from_thread(self._tell, program, str(error), words.BAD)
+                program.call_from_thread(tell, program, str(error))
             except OSError as error:
                 reason = error.strerror or type(error).__name__
                 told = _("That did not work: {reason}").format(reason=reason)
-                program.call_from_thread(self._tell, program, told, words.BAD)
+                program.call_from_thread(tell, program, told)
 
         program.run_worker(careful, thread=True, exit_on_error=False)
 

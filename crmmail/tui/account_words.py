@@ -131,3 +131,26 @@ def log_state(state: LogState) -> tuple[str, str]:
             return (_("Logged in {crm}").format(crm=crm_name(state.crm)) if state.crm else _("Logged")), words.OK
         case LogStatus.FAILED:
             return _("Not logged: {why}").format(why=state.error or _("refused")), words.BAD
+
+
+def meaning(column: str) -> str:
+    """What a column of a file is taken for; '' for nothing."""
+    said: Mapping[str, str] = {
+        "company": _("Account"),
+        "alias": _("Account, its other name"),
+        "name": _("Contact"),
+        "first": _("Contact, first name"),
+        "last": _("Contact, last name"),
+        "email": _("Contact, e-mail"),
+        "account_email": _("Account, e-mail"),
+        "domain": _("Domains"),
+        "website": _("Website"),
+        "tax_id": "CNPJ / CPF",
+        "phone": _("Phone"),
+        "contact_phone": _("Contact, phone"),
+        "role": _("Contact, role"),
+        "owner": _("Owner"),
+        "notes": _("Notes"),
+        "is_company": _("Account or contact"),
+    }
+    return said.get(column, "")

@@ -121,6 +121,30 @@ class Confirm(Dialog[bool]):
         self.dismiss(yes)
 
 
+class Notice(Dialog[None]):
+    """A sentence too long for a line, to be read to its end."""
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self.heading, self.text = title, text
+
+    def compose(self) -> ComposeResult:
+        """Title, sentence, the way out."""
+        with Vertical(id="box"):
+            yield Static(Content(format.clean(self.heading)), id="question")
+            yield Static(Content(format.clean(self.text, lines=True)), id="text", classes="-bad")
+            with Horizontal(id="buttons"):
+                yield Button(_("Close") + "  Esc", id="no")
+
+    def ready(self) -> None:
+        """Enter closes it too."""
+        self.query_one("#no").focus()
+
+    @on(Button.Pressed)
+    def _button(self) -> None:
+        self.dismiss(None)
+
+
 class ConfirmCount(Confirm):
     """A question about so many messages that their number has to be typed."""
 

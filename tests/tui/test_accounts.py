@@ -12,7 +12,7 @@ from crmmail.tui.account_files import ImportPreview
 from crmmail.tui.account_picker import AccountPicker
 from crmmail.tui.accounts import AccountsScreen
 from crmmail.tui.composer_dialogs import FilePicker
-from crmmail.tui.dialogs import Confirm, Picker
+from crmmail.tui.dialogs import Confirm, Notice, Picker
 from crmmail.tui.form import Form
 from tests.tui.conftest import app_on, shown, until
 
@@ -242,13 +242,18 @@ async def test_a_file_is_shown_before_it_is_taken_over_and_one_undo_takes_it_bac
         assert "“;” · cp1252" in text
         assert "Nova Ltda · Rui" in text
         assert "Left out" in text
+        assert "2 new accounts, 2 new contacts" in text
+        said = dict(account_files.lines(app.screen.plan))
+        assert (said["Empresa"], said["CNPJ"]) == ("Account", "CNPJ / CPF")
+        assert not {"company", "tax_id", "contact_phone"} & set(said.values()), "words, not names of the program's own"
         await pilot.press("n")
         await until(pilot, lambda: app.screen is screen)
         assert customers.account_count() == 40
         await chosen_file(pilot, path)
         await pilot.press("y")
         await until(pilot, lambda: customers.accounts("nova", 0, 1))
-        await until(pilot, lambda: "new and" in app.screen.notice.text)
+        await until(pilot, lambda: "new account" in app.screen.notice.text)
+        assert app.screen.notice.text == "2 new accounts, 2 new contacts · 2 left out"
         assert any(one.name == "Zé" for one in customers.contacts(customers.accounts("empresa 03", 0, 1)[0].id))
         await pilot.press("escape", "z")
         await until(pilot, lambda: customers.account_count() == 40)
@@ -258,13 +263,18 @@ async def test_what_is_no_list_of_accounts_is_said_in_a_sentence(customers, tmp_
     path = tmp_path / "foto.csv"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
     app = app_on(customers, download_folder=str(tmp_path))
-    async with app.run_test(size=(110, 34)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("f7")
         await until(pilot, lambda: isinstance(app.screen, FilePicker))
         app.screen.query_one("#typed").value = str(path)
         await pilot.press("enter")
-        await until(pilot, lambda: screen.notice.tone == "bad")
+        await until(pilot, lambda: isinstance(app.screen, Notice))
+        told = " ".join(shown(app).replace("│", " ").split())
+        assert "foto.csv names no account and no contact" in told
+        assert "such as Company, Name or E-mail." in told, "to its end, also on a narrow terminal"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
         assert customers.account_count() == 40
 
 
@@ -280,7 +290,7 @@ async def test_what_is_exported_can_be_imported_again_and_changes_nothing(custom
             await until(pilot, (tmp_path / name).exists)
             await until(pilot, lambda: app.screen is screen)
             await chosen_file(pilot, tmp_path / name)
-            assert "0 new and 0 changed accounts, 0 new and 0 changed contacts" in shown(app)
+            assert "Nothing in it is new." in shown(app)
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is screen)
         assert (tmp_path / "contas.csv").stat().st_mode & 0o077 == 0
