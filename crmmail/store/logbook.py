@@ -147,11 +147,16 @@ def is_private(connection: sqlite3.Connection, letter: Letter) -> bool:
     """Whether the user keeps this message, or any copy of any message of its conversation, to themselves."""
     if connection.execute("SELECT 1 FROM record WHERE kind = 'private' LIMIT 1").fetchone() is None:
         return False
+    own = records.many(connection, records.PRIVATE, {choices.key("m", letter.twin)})
+    return bool(own) or is_talk_private(connection, letter)
+
+
+def is_talk_private(connection: sqlite3.Connection, letter: Letter) -> bool:
+    """Whether the user said so of its whole conversation."""
     twins = connection.execute(
         "SELECT b.twin FROM message m CROSS JOIN bond b ON b.message = m.id WHERE m.thread = ?", (letter.thread,)
     )
-    talk = {choices.key("t", row[0]) for row in twins}
-    return bool(records.many(connection, records.PRIVATE, talk | {choices.key("m", letter.twin)}))
+    return bool(records.many(connection, records.PRIVATE, {choices.key("t", row[0]) for row in twins}))
 
 
 def content(connection: sqlite3.Connection, letter: Letter) -> tuple[Headers, Body] | None:

@@ -76,12 +76,11 @@ class Telling(Beside):
         edits = self._read(lambda connection: _private(connection, wanted, private, scope))
         return self._records_deed(records.HIDE, len(wanted), "", edits)
 
-    def is_private(self, message: int) -> bool:
-        """Whether a message is kept from every CRM, by itself or with its conversation."""
+    def is_private(self, message: int, scope: Scope = Scope.MESSAGE) -> bool:
+        """Whether a message is kept from every CRM, by itself or with its conversation; or the conversation is."""
+        asked = logbook.is_talk_private if scope is Scope.THREAD else logbook.is_private
         return self._read(
-            lambda connection: any(
-                logbook.is_private(connection, letter) for letter in logbook.letters(connection, [message])
-            )
+            lambda connection: any(asked(connection, letter) for letter in logbook.letters(connection, [message]))
         )
 
     # where messages stand

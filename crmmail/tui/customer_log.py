@@ -27,17 +27,14 @@ class CustomerLog(Detail):
     def _private(self, targets: list[int], scope: Scope) -> None:
         if not targets:
             return
-        wish = not all(self.store.is_private(message) for message in targets)
+        wish = not all(self.store.is_private(message, scope) for message in targets)
+        talks = scope is Scope.THREAD
+        talks |= not wish and any(self.store.is_private(message, Scope.THREAD) for message in targets)
         act = self.store.set_private(targets, wish, scope)
         if act is None:
             self.hint(_("That is so already."))
             return
-        count = len(targets)
-        if wish:
-            told = ngettext("{count} message is never logged", "{count} messages are never logged", count)
-        else:
-            told = ngettext("{count} message may be logged again", "{count} messages may be logged again", count)
-        self._decided(targets, told.format(count=words.number(count)))
+        self._decided(targets, _privacy(len(targets), wish, talks))
 
     def action_log_preview(self) -> None:
         """Exactly what the CRM is told of this message."""
@@ -115,3 +112,16 @@ class CustomerLog(Detail):
         if account is not None:
             places.append(Place(account.name, account=account.id))
         self.app.push_screen(LogSettings(self.store, places, readonly=self.program.readonly))
+
+
+def _privacy(count: int, wish: bool, talks: bool) -> str:
+    """What was said to be private, or no longer. `talks`: it reaches the whole conversations."""
+    if talks and wish:
+        told = ngettext("{count} conversation is never logged", "{count} conversations are never logged", count)
+    elif talks:
+        told = ngettext("{count} conversation may be logged again", "{count} conversations may be logged again", count)
+    elif wish:
+        told = ngettext("{count} message is never logged", "{count} messages are never logged", count)
+    else:
+        told = ngettext("{count} message may be logged again", "{count} messages may be logged again", count)
+    return told.format(count=words.number(count))

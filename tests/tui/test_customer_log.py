@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crmmail.crm import entry as entries
@@ -166,6 +168,31 @@ async def test_one_key_keeps_a_message_or_its_conversation_private_and_takes_it_
         assert desk.is_private(message)
         await pilot.press("z")
         assert not desk.is_private(message)
+
+
+async def test_the_conversation_of_a_private_message_is_kept_private_too_and_never_let_go_by_that_key(desk):
+    more = [
+        replace(incoming(number, content=raw(number, "Talk", "Ana Souza <ana@acme.example>")), remote_thread="t9")
+        for number in (50, 51)
+    ]
+    fill(desk, "gmail", more, cursor="2")
+    first, second = (desk.find("gmail", f"m{number}") for number in (50, 51))
+    app = app_on(desk)
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.main.messages.go_to(first)
+        await pilot.press("P")
+        assert (desk.is_private(first), desk.is_private(second)) == (True, False)
+        await pilot.press("O")
+        assert (desk.is_private(first), desk.is_private(second)) == (True, True)
+        assert "1 conversation is never logged" in shown(app)
+        await pilot.press("P")
+        assert (desk.is_private(first), desk.is_private(second)) == (False, False)
+        assert "1 conversation may be logged again" in shown(app), "not only the message under the cursor"
+        await pilot.press("O")
+        assert desk.is_private(second)
+        await pilot.press("O")
+        assert (desk.is_private(first), desk.is_private(second)) == (False, False)
+        assert "1 conversation may be logged again" in shown(app)
 
 
 async def test_what_the_crm_refused_is_said_where_it_is_seen_and_tried_again(desk):
