@@ -8,6 +8,8 @@ from textual import events
 
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
+from crmmail.ops import Verb
+from crmmail.tui import words
 from crmmail.tui.commands import BY_ID, Command, Context, possible
 from crmmail.tui.keymap import Keymap, shown
 
@@ -63,7 +65,8 @@ class Keyboard:
                 self.prefix = key
                 self.show_prefix(self.after(key))
                 return True
-            return await self._first(self.keymap.single.get(key, ()))
+            found = self.keymap.single.get(key, ())
+            return await self._first(found) or self._say_why(found)
         finally:
             self.struck = ""
 
@@ -87,6 +90,16 @@ class Keyboard:
                 await self.run_command(command.id)
                 return True
         return False
+
+    def _say_why(self, commands: Iterable[Command]) -> bool:
+        """Say why the key of a verb does nothing to the messages it is meant for; whether there was one to explain."""
+        context = self.context()
+        verb = next((one.verb for one in commands if one.verb and context.pane in one.panes), None)
+        unknown = verb in (Verb.FAVORITE, Verb.UNFAVORITE) and not context.favorites  # where there is no such thing
+        if verb is None or unknown or not context.targets:
+            return False
+        self.hint(words.nothing(verb))
+        return True
 
     def after(self, prefix: str) -> list[Command]:
         """The commands that are possible after a prefix, in table order, each once."""

@@ -11,7 +11,7 @@ from crmmail.tui.dialogs import Confirm
 from crmmail.tui.help import Help
 from crmmail.tui.menu import ActionsMenu
 from crmmail.tui.palette import Palette
-from tests.tui.conftest import NOW, app_on, fill, inbox, incoming, raw, shown, type_ahead, until
+from tests.tui.conftest import NOW, app_on, connect, fill, inbox, incoming, raw, shown, type_ahead, until
 
 TRASH = Query("gmail", "trash")
 
@@ -107,6 +107,35 @@ async def test_unfavorite_is_on_the_same_key(gmail):
         assert "★" in shown(app)
         await pilot.press("s")
         assert not state(gmail, target).starred
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "why"),
+    [
+        ("gmail", "D", "Only what is in the trash can be deleted permanently."),
+        ("outlook", "D", "Only what is in the trash can be deleted permanently."),
+        ("gmail", "U", "Already unread."),
+    ],
+)
+async def test_the_key_of_a_verb_that_cannot_be_says_why(request, provider, key, why):
+    store = request.getfixturevalue(provider)
+    app = app_on(store)
+    before = {one: state(store, one) for one in inbox(store, provider)}
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: why in shown(app))
+        assert {one: state(store, one) for one in inbox(store, provider)} == before
+
+
+async def test_where_there_is_no_message_the_key_of_a_verb_says_nothing(store):
+    connect(store, "gmail")
+    fill(store, "gmail", [])
+    app = app_on(store)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("D", "d", "s")
+        await pilot.pause()
+        assert "trash can be" not in shown(app)
+        assert "favorite" not in shown(app).lower().replace("favorites", "")
 
 
 async def test_outlook_shows_no_favorites_anywhere(outlook):
