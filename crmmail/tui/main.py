@@ -224,6 +224,7 @@ class MainScreen(Writing, Finding, CustomerLog):
         self._verbs = ((), frozenset())
         if self._concerns_list(change):
             self.messages.reload(mine=self.acting)
+            self.messages.unselect_gone(change.messages)
         if self.reader.message_id in change.messages and (self.reading or self._under_cursor()):
             self.refresh_reader()
         self.tell(change)

@@ -7,7 +7,7 @@ when its own message leaves, the next older one takes its place. Moving it repai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _STRIPS_KEPT = 2048
 PREPARED_AT_ONCE = 10  # lines: 1 ms
 _LOOKS = tuple(product(("", "cursor", "blurred", "marked"), (False, True), (False, True)))  # kind, marked, thumb
+ASKED_ONE_BY_ONE = 20  # messages: for more of them the ids of the whole list are read at once
 REACTION = 0.3  # seconds: a key pressed sooner after a change was meant for what stood there before
 
 
@@ -235,6 +236,17 @@ class MessageList(BarredScroll, can_focus=False):
         self.post_message(self.Moved(self.cursor_id))
 
     # --- selecting
+
+    def unselect_gone(self, changed: Set[int]) -> None:
+        """Of these messages, those that left the list are no longer selected: a key acts on what can be seen."""
+        asked = self.selected & changed
+        if len(asked) > ASKED_ONE_BY_ONE:
+            gone = asked.difference(self.pages.ids(0, self.count))
+        else:
+            gone = {message for message in asked if not self.pages.holds(message)}
+        if gone:
+            self.selected -= gone
+            self.post_message(self.SelectionChanged())
 
     def toggle(self) -> None:
         """Select the message under the cursor, or take it out of the selection."""

@@ -216,6 +216,34 @@ async def test_the_next_older_takes_the_cursor_when_its_message_leaves(gmail):
         assert app.main.messages.cursor_id == start[3]
 
 
+async def test_what_leaves_the_list_is_no_longer_selected(gmail):
+    app = app_on(gmail)
+    start = inbox(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("x", "j", "x", "j", "x")
+        assert app.main.messages.selected == set(start[:3])
+        gone = Patch(gmail.locate(start[1])[1], state=State(frozenset({"x:1"})))
+        gmail.ingest("gmail", Page(cursor="3", patches=(gone,), removals=(gmail.locate(start[2])[1],)))
+        await until(pilot, lambda: app.main.messages.count == 198)
+        assert app.main.messages.selected == {start[0]}
+        await until(pilot, lambda: "1 selected" in shown(app))
+        await pilot.press("d")
+        assert "trash" not in state(gmail, start[1]).folders
+        assert inbox(gmail) == start[3:]
+
+
+async def test_undo_in_the_trash_takes_what_it_brings_back_out_of_the_selection(gmail):
+    app = app_on(gmail)
+    start = inbox(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("asterisk", "a", "asterisk", "a", "d", "g", "x", "asterisk", "a", "asterisk", "a")
+        assert len(app.main.messages.selected) == 202
+        await pilot.press("z")
+        assert inbox(gmail) == start
+        await until(pilot, lambda: app.main.messages.selected == set(gmail.ids(TRASH)))
+        assert len(app.main.messages.selected) == 2
+
+
 async def test_selection_by_x_range_and_all(gmail):
     app = app_on(gmail)
     start = inbox(gmail)
