@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from crmmail.crm.model import AccountRow
-from crmmail.i18n import _
+from crmmail.i18n import _, pgettext
 from crmmail.tui import format, words
 
 PARTS = ("bar", "name", "fresh", "domain", "unread", "waiting", "quiet", "head")
@@ -44,7 +44,7 @@ def heading(shape: Columns, styles: Styles) -> list[Segment]:
         text += "  " + format.cells(_("Domain"), shape.domain)
     if shape.tax:
         text += format.cells(_("Tax id"), shape.tax)
-    text += format.right(_("Unread"), NUMBER) + format.right(_("Waiting"), NUMBER)
+    text += format.right(pgettext("messages", "Unread"), NUMBER) + format.right(_("Waiting"), NUMBER)
     if shape.total:
         text += format.right(_("Mail"), NUMBER)
     return [Segment(format.cells(text, shape.width), styles("head", ""))]

@@ -56,7 +56,7 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
         Binding("ctrl+c", "leave", show=False, priority=True),
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
-        Binding("ctrl+j", "try", show=False, priority=True),
+        Binding("ctrl+j,ctrl+enter", "try", show=False, priority=True),
         Binding("p", "private_file", show=False),
         Binding("r", "again", show=False),
         Binding("enter", "finish", show=False),
@@ -147,7 +147,7 @@ class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
             document=DOCUMENT
         )
         step = "failed" if failed else "form"
-        ways = [_("Enter next field"), _("Ctrl+Enter connect"), _("Esc leave")]
+        ways = [_("Enter next field"), _("Ctrl+J connect"), _("Esc leave")]
         self._show(step, f"{_(LABELS[self._kind])}\n{explained}", said=said, keys=" · ".join(ways))
         for number in range(len(QUESTIONS[self._kind])):
             self._field(number).disabled = False

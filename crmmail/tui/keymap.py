@@ -131,7 +131,6 @@ _READABLE = {
     "pageup": "PgUp",
     "home": "Home",
     "end": "End",
-    "space": "Space",
     "tab": "Tab",
     "up": "↑",
     "down": "↓",
@@ -147,7 +146,13 @@ def shown(key: str) -> str:
     return " ".join(_stroke(stroke) for stroke in key.split(" "))
 
 
+def _named(part: str) -> str:
+    if part == "space":  # the one key whose name is not printed on it
+        return _("Space")
+    return _READABLE.get(part, part.capitalize() if len(part) > 1 else part)
+
+
 def _stroke(stroke: str) -> str:
     parts = stroke.split("+") if len(stroke) > 1 else [stroke]
-    *modifiers, last = [_READABLE.get(part, part.capitalize() if len(part) > 1 else part) for part in parts]
+    *modifiers, last = [_named(part) for part in parts]
     return "+".join([*modifiers, last.upper() if modifiers and len(last) == 1 else last])

@@ -136,6 +136,21 @@ def test_wrong_keys_are_said_and_what_was_typed_stays() -> None:
     assert [wish.secret for wish in guide.wishes] == ["key", "key2"]
 
 
+@pytest.mark.parametrize("key", ["ctrl+j", "ctrl+enter"])
+def test_the_key_that_is_named_connects_from_any_field_in_every_terminal(key: str) -> None:
+    """Most terminals send Ctrl+Enter as Enter, which goes to the next field."""
+    guide = Scripted(DONE)
+
+    async def act(app: Stage, pilot: Pilot[None]) -> None:
+        assert "Ctrl+J connect" in text(app)
+        await type_keys(pilot, "17")
+        await pilot.press(*"key", key)
+        await until(pilot, lambda: "Connected as" in text(app))
+
+    play(guide, act, "sharpspring")
+    assert [wish.secret for wish in guide.wishes] == ["key"]
+
+
 def test_a_question_without_an_answer_is_shown_before_the_crm_is_asked() -> None:
     guide = Scripted()
 

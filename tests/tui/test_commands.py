@@ -126,6 +126,12 @@ def test_keys_are_written_as_people_read_them():
     assert keymap.shown("shift+delete") == "Shift+Del"
     assert keymap.shown("g #") == "g #"
     assert keymap.shown("pagedown") == "PgDn"
+    assert (keymap.shown("space"), keymap.shown("comma l")) == ("Space", ", l")
+    i18n.use("pt_BR")
+    try:
+        assert (keymap.shown("space"), keymap.shown("comma l")) == ("Espaço", ", l")
+    finally:
+        i18n.use("en")
 
 
 def test_the_key_table_is_complete_in_both_languages_and_leaves_the_language_alone():
