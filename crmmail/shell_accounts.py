@@ -242,7 +242,8 @@ def _link(store: Store, options: argparse.Namespace) -> tuple[int, Any, list[str
         ("unlink", True): _("{scope}: would be unlinked from {name}."),
         ("unlink", False): _("{scope}: unlinked from {name}."),
     }
-    words = sentences[options.command, options.dry_run]
+    already = _("It belongs there already.") if options.command == "link" else _("That is so already.")
+    words = sentences[options.command, options.dry_run] if changed else already
     return (0 if changed else 1), told, [words.format(scope=_(_SCOPES[scope]), name=account.name)]
 
 

@@ -68,6 +68,8 @@ def test_mail_to_classify_is_listed_and_linked_and_unlinked(imported: Path, run:
     done = told(run, "link", message, "--account", "outra", "--scope", "domain")
     assert done["messages"][0]["links"][0]["reason"] == "manual"
     assert told(run, "classify")["count"] == before["count"] - 1
+    code, out, _err = run("link", message, "--account", "outra", "--scope", "domain")
+    assert (code, out) == (1, "It belongs there already.\n"), "nothing is said to have been done"
     undone = told(run, "unlink", message, "--account", "outra", "--scope", "domain")
     assert undone["messages"][0]["state"] == "queued"
 
