@@ -6,8 +6,11 @@ under a lock and posts one empty `Doorbell`, of which the queue never holds two.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import gc
+import signal
 import sys
 import threading
 import time
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 # Sync threads parse mail in pure Python; by default each key would wait 5 ms for the interpreter.
 SWITCH_INTERVAL = 0.0005
+ENDED = 128  # and the signal's number: what the shell says of a program that was ended
 SESSIONS_EVERY = 60.0  # seconds; access is renewed about hourly
 
 
@@ -133,6 +137,19 @@ class CrmMail(Keeping, App[None]):
         self.watch(self, "theme", self._theme_changed, init=False)
         self.call_after_refresh(self._after_first_paint)
         self.set_interval(SESSIONS_EVERY, self._look_at_sessions)
+        if not self.is_headless:
+            self._mind_signals()
+
+    def _mind_signals(self) -> None:
+        """`kill` leaves as Ctrl+Q does: the terminal is given back as it was, not with its mouse still reporting."""
+        with contextlib.suppress(NotImplementedError):  # Windows
+            leave = functools.partial(self.exit, return_code=ENDED + signal.SIGTERM)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C where there is nothing to copy; Textual's own answer would be an English box over the list."""
+        if isinstance(self.screen, Keyboard):
+            self.screen.hint(_("{key} leaves crmmail at once.").format(key=self.keymap.first("leave")))
 
     def on_unmount(self) -> None:
         """Nothing may ring any more."""
