@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmmail import i18n
-from crmmail.errors import CrmMailError
+from crmmail.errors import SettingsError
 from crmmail.i18n import _
 from crmmail.sandbox import consent, sharpspring
 from crmmail.sandbox.generate import OWNER, Person, arrivals, plan
@@ -55,7 +55,7 @@ def run(*, port: int = 0, messages: int = 2000, seed: int = 1, mail: Path | None
         sys.stderr.write("\n")
     except OSError as error:
         sandbox.stop()
-        raise CrmMailError(
+        raise SettingsError(
             _("Port {port} cannot be used: {reason}.").format(port=port, reason=error.strerror),
             next_step=_("Choose another one, or none for any free one."),
         ) from error
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sandbox = _sandbox(0)
         found = populate(sandbox, options.messages, options.seed, options.mail)
-    except CrmMailError as error:
+    except SettingsError as error:
         _say({"error": error.sentence, "next_step": error.next_step})
         return error.exit_code
     consent.of(sandbox).interval = 1.0  # nobody types the code here: asking every second is soon enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,16 @@ from pathlib import Path
 import httpx
 
 CRMMAIL = str(Path(sys.executable).with_name("crmmail"))
+
+
+def test_a_port_in_use_is_bad_input() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        command = [CRMMAIL, "sandbox", "--messages", "5", "--port", str(other.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert command[-1] in done.stderr.splitlines()[-1]
 
 
 def test_it_prints_addresses_and_keys_that_work() -> None:
