@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmmail import i18n
-from crmmail.errors import SettingsError
+from crmmail.errors import CrmMailError, SettingsError
 from crmmail.i18n import _
 from crmmail.sandbox import consent, sharpspring
 from crmmail.sandbox.generate import OWNER, Person, arrivals, plan
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sandbox = _sandbox(0)
         found = populate(sandbox, options.messages, options.seed, options.mail)
-    except SettingsError as error:
+    except CrmMailError as error:
         _say({"error": error.sentence, "next_step": error.next_step})
         return error.exit_code
     consent.of(sandbox).interval = 1.0  # nobody types the code here: asking every second is soon enough
