@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import events, on
 from textual.message import Message
 
-from crmmail.crm.model import Account, AccountRow
+from crmmail.crm.model import Account, AccountRow, Contact
 from crmmail.errors import CrmMailError
 from crmmail.i18n import _
 from crmmail.mail.text import clean_line
@@ -21,6 +21,14 @@ from crmmail.tui.recipients import PARTS, Recipients
 
 OFFERED = 7  # accounts, and the new one
 NOWHERE = " "  # in place of an address, where there is no domain to show
+
+
+def _only_account(people: Sequence[Address], known: Mapping[str, Sequence[Contact]]) -> str:
+    """The id of the one account that all who are a contact among `people` write for; '' when there is none."""
+    asked = [{one.account for one in known.get(person.email.lower(), ())} for person in people]
+    accounts = [some for some in asked if some]
+    common = set.intersection(*accounts) if accounts else set()
+    return common.pop() if len(common) == 1 else ""
 
 
 class AccountField(Recipients):
@@ -158,10 +166,12 @@ class ForAccount(Composer, AccountActs):
             return
         to = self.fields["to"]
         people = self.people_of(account.id)
-        if to.everyone or not people:
+        if to.everyone:
             self.customer.screen.focus_next() if self.customer.has_focus else None
             return
         to.focus()
+        if not people:
+            return
         if len(people) == 1:
             to.add(people)
         else:
@@ -177,12 +187,16 @@ class ForAccount(Composer, AccountActs):
         return list(found.values())
 
     def customer_circumstances(self, draft: Draft) -> dict[str, Any]:
-        """In a thread: what the checks need to know of the draft's account; fields of `checks.Circumstances`."""
-        account = self.store.account(draft.account) if draft.account else None
-        if account is None:
-            return {}
+        """In a thread: what the checks need to know of the draft's account; fields of `checks.Circumstances`.
+
+        Where none was chosen it is that of all the contacts it is addressed to. Nobody said then that it is for this
+        account alone, so contacts of others are no surprise.
+        """
         people = [one.email.lower() for one in (*draft.to, *draft.cc, *draft.bcc) if one.email]
         known = self.store.who_writes(people)
+        account = self.store.account(draft.account or _only_account(draft.to, known))
+        if account is None:
+            return {}
         own = {address for address, some in known.items() if any(one.account == account.id for one in some)}
         others = {
             address: other.name
@@ -194,7 +208,7 @@ class ForAccount(Composer, AccountActs):
         return {
             "account": account.name,
             "contacts": frozenset(own),
-            "others": others,
+            "others": others if draft.account else {},
             "account_sender": self._account_sender(account.id),
         }
 

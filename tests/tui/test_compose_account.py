@@ -195,6 +195,39 @@ async def test_a_contact_of_another_account_and_one_in_blind_copy_are_asked_abou
         assert "bruno@lima.example of Lima & Filhos stands in blind copy" in text
 
 
+async def test_a_colleague_of_whom_it_is_to_is_asked_about_in_blind_copy_also_where_no_account_was_chosen(desk):
+    app = app_on(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        screen = await composer(pilot)
+        screen.fields["to"].put([Address("Ana", "ana.souza@acme.example"), Address("", "who@nowhere.example")])
+        screen.fields["cc"].put([Address("Bruno", "bruno@lima.example")])
+        screen.fields["bcc"].put([Address("", "financeiro@acme.example")])
+        screen.subject.value = "Proposta"
+        screen.body.put("Segue.", 0)
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: isinstance(app.screen, Checks))
+        text = " ".join(shown(app).replace("│", " ").split())
+        assert "financeiro@acme.example of ACME Ltda stands in blind copy" in text
+        assert "bruno@lima.example" not in text, "nobody said that it is for ACME alone"
+        await pilot.press("escape")
+        screen.fields["to"].put([Address("Ana", "ana.souza@acme.example"), Address("Bruno", "bruno@lima.example")])
+        await pilot.press("ctrl+j")
+        await until(pilot, lambda: app.screen is not screen)
+        assert not isinstance(app.screen, Checks), "two customers are addressed: it is for neither alone"
+
+
+async def test_an_account_without_people_leads_to_whom_to_write_to(desk):
+    desk.save_account(Account("", "Vazia SA"))
+    app = app_on(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        screen = await composer(pilot)
+        await pilot.press("alt+l", *"vaz", "enter")
+        await until(pilot, lambda: screen.customer.account)
+        assert screen.fields["to"].has_focus
+
+
 async def test_taking_the_account_out_and_clearing_the_fields_leave_none(desk):
     app = app_on(desk)
     async with app.run_test(size=(100, 30)) as pilot:

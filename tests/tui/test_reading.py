@@ -75,12 +75,12 @@ async def test_the_thumb_beside_a_long_text_can_be_dragged(letters):
     async with app.run_test(size=(90, 30)) as pilot:
         await pilot.press("j", "j", "j", "enter")
         reader = app.main.reader
-        assert "line 0 of" in shown(app)
+        await until(pilot, lambda: "line 0 of" in shown(app) and reader.max_scroll_y > 1000)
         right = reader.size.width - 1
         await pilot.mouse_down(reader, offset=(right, reader.size.height - 1))
-        assert reader.scroll_offset.y == reader.max_scroll_y > 1000
+        await until(pilot, lambda: reader.scroll_offset.y == reader.max_scroll_y)
         await pilot.hover(reader, offset=(right - 5, reader.size.height // 2))
-        assert 0.4 < reader.scroll_offset.y / reader.max_scroll_y < 0.6
+        await until(pilot, lambda: 0.4 < reader.scroll_offset.y / reader.max_scroll_y < 0.6)
         await pilot.mouse_up(reader, offset=(right - 5, reader.size.height // 2))
         await pilot.hover(reader, offset=(right, 0))
         assert reader.scroll_offset.y / reader.max_scroll_y > 0.4
