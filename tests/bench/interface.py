@@ -23,7 +23,14 @@ READER_COLUMNS = 150  # narrow enough that the reader takes the list's place
 LIST_ROWS = 46  # non-blank rows of a full list
 SIDEBAR, LIST_COLUMN = 26, 40  # where the folders end, about; a column inside the list
 QUIET_MS = 190.0  # longer than the reader waits before it follows the cursor
-TURNS = {"next": 25, "page down": 12, "end": 5, "open": 8, "trash": 12, "undo": 12}
+TURNS = {
+    "next": 40,
+    "page down": 20,
+    "end": 12,
+    "open": 20,
+    "trash": 40,
+    "undo": 40,
+}  # of a few, the p95 is the slowest
 
 Condition = Callable[[Terminal], bool]
 
