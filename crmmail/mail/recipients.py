@@ -35,7 +35,10 @@ def _of_line(line: str) -> list[Address]:
         emails = [addresses.addr_spec(word) for word in words]
         if all(emails):
             return [Address("", email) for email in emails]
-    return [_as_typed(person) for person in addresses.parse(line.encode("utf-8", "replace"), RECIPIENTS_LIMIT)]
+    people = [_as_typed(person) for person in addresses.parse(line.encode("utf-8", "replace"), RECIPIENTS_LIMIT)]
+    found = [person for person in people if person.email or person.name]
+    shown = "" if found else clean_line(line)  # a lone quote names nobody, and is not lost either
+    return [Address(shown, "")] if shown else found
 
 
 def _as_typed(person: Address) -> Address:

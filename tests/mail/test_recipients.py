@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crmmail.mail.recipients import RECIPIENTS_LIMIT, parse_recipients, typed
@@ -60,6 +60,13 @@ def test_what_is_shown_to_be_typed_is_read_back(person: Address) -> None:
     assert parse_recipients(typed(person)) == [person]
 
 
+@pytest.mark.parametrize("text", ['"', '""', '" "', "<>"])
+def test_what_names_nobody_stays_as_it_was_typed_to_be_mended(text: str) -> None:
+    assert parse_recipients(text) == [Address(text, "")]
+    assert parse_recipients(f"ana@x.org\n{text}")[0] == Address("", "ana@x.org")
+
+
+@example('"')
 @given(st.text())
 def test_nothing_that_is_pasted_becomes_an_unsafe_address(text: str) -> None:
     for person in parse_recipients(text):
