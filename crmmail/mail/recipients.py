@@ -34,7 +34,7 @@ def _of_line(line: str) -> list[Address]:
         words = [word for word in _BARE.split(line) if word]
         emails = [addresses.addr_spec(word) for word in words]
         if all(emails):
-            return [Address("", email) for email in emails]
+            return [_as_typed(Address("", email)) for email in emails]
     people = [_as_typed(person) for person in addresses.parse(line.encode("utf-8", "replace"), RECIPIENTS_LIMIT)]
     found = [person for person in people if person.email or person.name]
     shown = "" if found else clean_line(line)  # a lone quote names nobody, and is not lost either

@@ -67,6 +67,7 @@ def test_what_names_nobody_stays_as_it_was_typed_to_be_mended(text: str) -> None
 
 
 @example('"')
+@example("@:é@a")
 @given(st.text())
 def test_nothing_that_is_pasted_becomes_an_unsafe_address(text: str) -> None:
     for person in parse_recipients(text):
