@@ -195,7 +195,7 @@ class FooterLine(Painted):
         super().__init__(id=id)
         self.entries: tuple[Entry, ...] = ()
 
-    def put(self, entries: Sequence[Entry]) -> None:
+    def put(self, entries: Iterable[Entry]) -> None:
         """Show these, most useful first."""
         self.entries = tuple(entries)
         self.renew()
@@ -213,21 +213,8 @@ class FooterLine(Painted):
         return [line]
 
 
-class KeyLines(Painted):
+class KeyLines(FooterLine):
     """Keys in a dialog, as many lines as they need; each can be pressed by mouse."""
-
-    PREFIX = "foot"
-    PARTS = ("key", "label")
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"foot--{name}" for name in PARTS}
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.entries: tuple[Entry, ...] = ()
-
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Show these, most useful first."""
-        self.entries = tuple(entries)
-        self.renew()
 
     def renew(self) -> None:
         """As high as the keys need."""
