@@ -29,7 +29,7 @@ def payload(entry: LogEntry, crm: str, account: str, *, files: bool = True) -> s
     elif not files:
         out.append(f"{format.cells(_('Files'), LABEL)} {no_files(crm)}")
     if entry.visibility is not Visibility.FULL:
-        out.append(_("Not told:").ljust(LABEL) + " " + _untold(entry.visibility))
+        out.append(_("Not told").ljust(LABEL) + " " + _untold(entry.visibility))
     written = f"{entries.title(entry)}\n\n{entries.note(entry)}"
     return "\n".join([*out, "", format.clean(written, lines=True)])
 

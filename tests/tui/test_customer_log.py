@@ -74,7 +74,7 @@ async def test_the_preview_shows_every_byte_that_would_leave_and_logs_on_demand(
         assert "ACME Ltda (77)" in text
         assert "501" in text
         assert "<0@acme.example>" in text
-        assert "Not told:    the subject and the text" in text
+        assert "Not told     the subject and the text" in text
         assert "R$ 1.200" not in text
         assert "Proposta 0" not in text.replace("“Proposta 0”", "")
         await pilot.press("l")
