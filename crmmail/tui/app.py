@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
@@ -59,11 +60,7 @@ class Opening:
 
 
 class Doorbell(Message, bubble=False):
-    """Something changed in the store: come and look. Carries nothing, so that any number of them are one."""
-
-    def can_replace(self, message: Message) -> bool:
-        """A second ring says no more than the first."""
-        return isinstance(message, Doorbell)
+    """Something changed in the store: come and look. Carries nothing, so that one says as much as many."""
 
 
 @dataclass
@@ -104,6 +101,7 @@ class CrmMail(Keeping, App[None]):
         self.engine: Engine | None = None
         self._lock = threading.Lock()
         self._rung = Change()
+        self._ringing = False  # a doorbell is on its way
         self._unsubscribe: Callable[[], None] = lambda: None
         self._rest = Rest(lambda: isinstance(self.screen, MainScreen) and self.screen.messages.prepare())
         self.keymap = Keymap.build(settings.key_preset, settings.keys)
@@ -114,6 +112,15 @@ class CrmMail(Keeping, App[None]):
     def get_css_variables(self) -> dict[str, str]:
         """The theme's, and ours."""
         return with_text_colors(super().get_css_variables())
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours where Textual would take its own for Unix."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from crmmail.tui.terminal import Terminal
+
+        return Terminal
 
     def get_default_screen(self) -> Screen[Any]:
         """The main screen is the only one there always is."""
@@ -135,6 +142,7 @@ class CrmMail(Keeping, App[None]):
         """Listen to the store; bring up the engine when the first screen stands."""
         self._unsubscribe = self.store.subscribe(self.ring)
         self.watch(self, "theme", self._theme_changed, init=False)
+        self.app_resume_signal.subscribe(self, self._called_back)
         self.call_after_refresh(self._after_first_paint)
         self.set_interval(SESSIONS_EVERY, self._look_at_sessions)
         if not self.is_headless:
@@ -145,6 +153,10 @@ class CrmMail(Keeping, App[None]):
         with contextlib.suppress(NotImplementedError):  # Windows
             leave = functools.partial(self.exit, return_code=ENDED + signal.SIGTERM)
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
+
+    def _called_back(self, _app: App[object]) -> None:
+        """In the foreground again, on an empty screen."""
+        self.screen.refresh()
 
     def action_help_quit(self) -> None:
         """Ctrl+C where there is nothing to copy; Textual's own answer would be an English box over the list."""
@@ -212,10 +224,14 @@ class CrmMail(Keeping, App[None]):
         """The store's callback, in whatever thread wrote."""
         with self._lock:
             self._rung = self._rung | change
-        self.post_message(Doorbell())
+            ringing, self._ringing = self._ringing, True
+        if not ringing:
+            self.post_message(Doorbell())
 
     def on_doorbell(self) -> None:
         """On the loop: let in what has gathered."""
+        with self._lock:
+            self._ringing = False
         self.drain()
 
     def drain(self) -> None:
