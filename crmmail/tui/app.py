@@ -234,6 +234,11 @@ class CrmMail(Keeping, App[None]):
             self._ringing = False
         self.drain()
 
+    @property
+    def busy(self) -> bool:
+        """Whether more keys wait: what they show is painted with the last of them."""
+        return self.message_queue_size > self._ringing
+
     def drain(self) -> None:
         """Show what changed in the store, now. The user's own acts call this without waiting for the bell."""
         with self._lock:
@@ -274,7 +279,10 @@ class CrmMail(Keeping, App[None]):
             return await screen.press(event)
         if not isinstance(screen, Keyboard) or (isinstance(self.focused, Input) and not screen.takes_typing):
             return False
-        return await screen.press(event)
+        meant = await screen.press(event)
+        if self.screen is self.main and not self.busy:
+            self.main.paint_now()
+        return meant
 
     # --- settings that change while running
 

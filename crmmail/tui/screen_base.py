@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from textual.screen import Screen
-
 from crmmail.model import Folder, Mailbox, Query, Status
 from crmmail.tui import words
 from crmmail.tui.commands import LIST
 from crmmail.tui.keyboard import Keyboard
 from crmmail.tui.message_list import MessageList
+from crmmail.tui.painting import PaintedScreen
 from crmmail.tui.panels import NoticeLine
 from crmmail.tui.reader import Reader
 from crmmail.tui.sidebar import Sidebar
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 NARROW, MIDDLE, WIDE, TINY = "narrow", "middle", "wide", "tiny"
 
 
-class MailScreen(Keyboard, Screen[None]):
+class MailScreen(Keyboard, PaintedScreen):
     """The main screen as its mixins (Acts, Reading, Finding, Going) see it."""
 
     store: Store

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import random
 
+import pyte
 import pytest
 
 from crmmail.tui import garbage
+from crmmail.tui.app import CrmMail
+from crmmail.tui.painting import Lines
 from tests.tui.conftest import app_on, inbox, shown, until
 
 
@@ -109,3 +113,35 @@ async def test_garbage_is_collected_in_the_rest_after_the_keys_and_not_under_the
             await until(pilot, lambda: ran)
         finally:
             gc.callbacks.remove(heard)
+
+
+KEYS = (
+    *("j", "k", "down", "up", "pagedown", "pageup", "G", "home", "d", "z", "Z", "s", "U", "x", "V", "escape", "enter"),
+    *("q", "tab", "i", "[", "]", "F", "g", "I", "T", "H", "question_mark", "full_stop", "slash", "u", "comma", "r"),
+)
+
+
+@pytest.mark.parametrize(("size", "seed"), [((80, 24), 1), ((120, 30), 2), ((200, 40), 3)])
+async def test_what_was_painted_key_by_key_is_what_a_whole_paint_would_show(gmail, size, seed, monkeypatch):
+    terminal, whole = pyte.Screen(*size), pyte.Screen(*size)
+    stream, whole_stream = pyte.Stream(terminal), pyte.Stream(whole)
+    straight = []
+
+    def display(app, _screen, update):
+        if update is not None and app._running:
+            straight.append(isinstance(update, Lines))
+            stream.feed(update.render_segments(app.console).replace("\n", ""))
+
+    monkeypatch.setattr(CrmMail, "_display", display)
+    app = app_on(gmail)
+    chance = random.Random(seed)
+    async with app.run_test(size=size) as pilot:
+        for _turn in range(40):
+            key = chance.choice(KEYS)
+            await pilot.press(key)
+            await pilot.pause(0.2 if chance.random() < 0.2 else None)  # the reader follows
+            lines = (strip.render(app.console) for strip in app.screen._compositor.render_strips())
+            whole_stream.feed("".join(f"\x1b[{y};1H{line}" for y, line in enumerate(lines, 1)))
+            for y in range(size[1]):
+                assert terminal.buffer[y] == whole.buffer[y], (key, y)
+    assert sum(straight) > 10
