@@ -189,7 +189,7 @@ class MainScreen(Writing, Finding, CustomerLog):
     # --- following the store
 
     async def run_command(self, command_id: str) -> None:
-        """A key paints once: what stands around the list is renewed at its end, not at each of its steps."""
+        """A key paints what it did, then, once, what stands around that: neither at each of its steps."""
         if self._commanding:
             await super().run_command(command_id)
             return
@@ -198,6 +198,8 @@ class MainScreen(Writing, Finding, CustomerLog):
             await super().run_command(command_id)
         finally:
             self._commanding = False
+            if not self.program.busy:
+                self.paint_now()
             self._settle()
 
     def _settle(self) -> None:
