@@ -373,10 +373,12 @@ def _outbox(place: config.Profile, settings: config.Settings, options: argparse.
         return 0
     with read(place, settings) as store:
         waiting, leaving = store.outbox(), store.outgoing()
+        subjects = {act.id: act.subject for act in store.acts(among={op.act for op in waiting})}
     if options.json:
-        return _print_json([*map(shell_forms.op_json, waiting), *map(shell_compose.outgoing_json, leaving)])
+        changes = [shell_forms.op_json(op, subjects.get(op.act, "")) for op in waiting]
+        return _print_json([*changes, *map(shell_compose.outgoing_json, leaving)])
     for op in waiting:
-        print(f"{op.act}\t{op.mailbox}\t{op.kind}\t{op.state}\t{op.error}")
+        print(shell_forms.op_line(op, subjects.get(op.act, "")))
     for one in leaving:
         print(shell_compose.outgoing_line(one))
     return 0

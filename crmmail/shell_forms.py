@@ -99,14 +99,22 @@ def _person(address: model.Address) -> str:
     return f"{address.name} <{address.email}>" if address.name else address.email
 
 
-def op_json(op: model.Op) -> dict[str, Any]:
-    """What waits for a server, as `crmmail outbox --json` documents it."""
+def op_line(op: model.Op, subject: str) -> str:
+    """What waits for a server in a line: act, mailbox, verb, state, subject (of an act on one message), error."""
+    from crmmail.mail.text import clean_line
+
+    return "\t".join(clean_line(str(field)) for field in (op.act, op.mailbox, op.kind, op.state, subject, op.error))
+
+
+def op_json(op: model.Op, subject: str) -> dict[str, Any]:
+    """What waits for a server, as `crmmail outbox --json` documents it; `subject`: of an act on one message."""
     return {
         "act": op.act,
         "mailbox": op.mailbox,
         "message": op.remote_id,
         "verb": op.kind,
         "state": str(op.state),
+        "subject": subject or None,
         "attempts": op.attempts,
         "error": op.error or None,
     }

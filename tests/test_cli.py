@@ -127,10 +127,12 @@ def test_trash_undo_and_redo_are_durable_between_calls(filled: config.Profile, r
 
 
 def test_what_waits_for_the_server_stands_in_the_outbox(filled: config.Profile, run: Run) -> None:
-    identifier = str(listed(run, "--mailbox", "work")[0]["id"])
-    run("favorite", identifier)
+    message = listed(run, "--mailbox", "work")[0]
+    run("favorite", str(message["id"]))
     waiting = json.loads(run("outbox", "--json")[1])
     assert [(op["verb"], op["state"], op["mailbox"]) for op in waiting] == [("favorite", "pending", "work")]
+    assert waiting[0]["subject"] == message["subject"] != ""
+    assert run("outbox")[1] == f"{waiting[0]['act']}\twork\tfavorite\tpending\t{message['subject']}\t\n"
 
 
 def test_a_verb_that_does_not_apply_does_nothing_and_says_so(filled: config.Profile, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -122,9 +123,12 @@ def _located(connection: sqlite3.Connection, names: Iterable[tuple[str, str]]) -
     return found
 
 
-def recent(connection: sqlite3.Connection, limit: int) -> list[Act]:
-    """The newest acts, newest first."""
+def newest(connection: sqlite3.Connection, limit: int, among: Sequence[int] | None) -> list[Act]:
+    """Acts, newest first: `limit` of all (-1: no limit), or of those with these numbers."""
+    which = "" if among is None else "WHERE id IN (SELECT value FROM json_each(?))"
+    arguments: list[object] = [] if among is None else [json.dumps(list(among))]
     rows = connection.execute(
-        "SELECT id, kind, count, created_ms, state, subject FROM act ORDER BY id DESC LIMIT ?", (limit,)
+        f"SELECT id, kind, count, created_ms, state, subject FROM act {which} ORDER BY id DESC LIMIT ?",
+        (*arguments, limit),
     )
     return [Act(*row) for row in rows]

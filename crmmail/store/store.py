@@ -382,9 +382,10 @@ class Store(WrittenFor):
         """The act undo (`back`) or redo is about, however many lie between; None when there is none."""
         return self._read(lambda connection: acts.turnable(connection, back=back))
 
-    def acts(self, limit: int = 100) -> list[Act]:
-        """The newest acts, newest first."""
-        return self._read(lambda connection: acts.recent(connection, limit))
+    def acts(self, limit: int = -1, *, among: Iterable[int] | None = None) -> list[Act]:
+        """Acts, newest first: `limit` of them, or those with these numbers."""
+        numbers = None if among is None else list(among)
+        return self._read(lambda connection: acts.newest(connection, limit, numbers))
 
     def outbox(self) -> list[Op]:
         """What the servers have not confirmed, and what they refused: oldest first."""

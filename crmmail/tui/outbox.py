@@ -36,6 +36,7 @@ class Outbox(Listed, ModalScreen["Outgoing | None"]):
         self.keymap = keymap
         self.clock = clock
         self.entries: list[Entry] = []
+        self.subjects: dict[int, str] = {}  # act → subject, where it is about one message
         self.choices = Choices([], id="choices")
 
     def compose(self) -> ComposeResult:
@@ -58,6 +59,7 @@ class Outbox(Listed, ModalScreen["Outgoing | None"]):
         before = self.chosen
         name = self._label(before) if before is not None else None
         ops = sorted(self.store.outbox(), key=lambda op: op.act, reverse=True)
+        self.subjects = {act.id: act.subject for act in self.store.acts(among={op.act for op in ops})}
         acts: list[Entry] = [list(some) for _act, some in groupby(ops, key=lambda op: op.act)]
         self.entries = [*outgoing_lines.shown(self.store.outgoing()), *acts]
         names = [self._label(entry) for entry in self.entries]
@@ -91,7 +93,8 @@ class Outbox(Listed, ModalScreen["Outgoing | None"]):
             state = _("on its way")
         else:
             state = _("waiting")
-        return words.done(entry[0].kind, len(entry)), state
+        done, subject = words.done(entry[0].kind, len(entry)), self.subjects.get(entry[0].act, "")
+        return f"{done}: {subject}" if subject else done, state
 
     @property
     def chosen(self) -> Entry | None:

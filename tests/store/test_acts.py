@@ -72,6 +72,9 @@ def test_the_title_of_an_act_on_one_message_is_its_subject(store: Store) -> None
     assert (one := store.perform(Verb.TRASH, ids[:1])) is not None
     assert one.subject == "Assunto 1"
     assert [act.subject for act in store.acts(5)] == ["Assunto 1"]
+    number = store.acts(5)[0].id
+    assert [act.id for act in store.acts(among=[number, number + 9])] == [number]
+    assert store.acts(among=[]) == []
 
 
 @pytest.mark.parametrize("mailbox", [GMAIL, OUTLOOK], ids=lambda mailbox: mailbox.provider)

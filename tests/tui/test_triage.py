@@ -353,6 +353,7 @@ async def test_a_refused_act_comes_back_with_its_sentence(gmail):
         assert inbox(gmail) == start
         await pilot.press("g", "o")
         await until(pilot, lambda: "refused" in shown(app))
+        assert "1 moved to trash: Revised quote for the Curitiba branch 0" in shown(app)
         await pilot.press("d")
         await until(pilot, lambda: not gmail.outbox())
         await pilot.press("escape")
