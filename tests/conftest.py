@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ SHARED = Path(os.environ.get("CRMMAIL_SHARED", Path(__file__).parents[2] / "shar
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 # Hundreds of tests start the program: as installed, from its bytecode, not compiled anew each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# In the background of a script (`&`, `nohup`) these are ignored, and what is started here would inherit that: an
+# interrupted program would go on. A handler of our own is not inherited.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 # The files that take longest, longest first. They begin first, or one worker is left alone with them at the end: by

@@ -236,7 +236,7 @@ def _accounts(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[in
 
 def _row(columns: Sequence[Any], outgoing: bool, account: str) -> Row:
     number, mailbox, remote_id, thread, together, subject, sender, email, recipients, snippet, received = columns[:11]
-    unread, starred, attachments, pending = (bool(flag) for flag in columns[11:15])
+    unread, starred, attachments, pending = columns[11:15]
     return Row(
         id=number,
         mailbox=mailbox,
@@ -248,10 +248,10 @@ def _row(columns: Sequence[Any], outgoing: bool, account: str) -> Row:
         sender_email=email,
         snippet=snippet,
         received_ms=received,
-        unread=unread,
-        starred=starred,
-        has_attachments=attachments,
-        pending=pending,
+        unread=bool(unread),
+        starred=bool(starred),
+        has_attachments=bool(attachments),
+        pending=bool(pending),
         account=account,
     )
 

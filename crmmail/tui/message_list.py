@@ -348,9 +348,8 @@ class MessageList(BarredScroll, can_focus=False):
 
     def _filtered(self, strip: Strip) -> Strip:
         """As the terminal can show it (NO_COLOR, colours by number)."""
-        background = self.background_colors[1]
         for line_filter in self.get_line_filters():
-            strip = strip.apply_filter(line_filter, background)
+            strip = strip.apply_filter(line_filter, self.below)
         return strip
 
     # --- while nobody waits

@@ -41,8 +41,14 @@ class Pages:
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """The rows from `start` up to `stop`, as many as there are."""
-        found = (self.row(index) for index in range(max(start, 0), min(stop, self.count)))
-        return [row for row in found if row is not None]
+        start, stop = max(start, 0), min(stop, self.count)
+        found = self.local[start:stop]
+        start, stop = max(start - len(self.local), 0), stop - len(self.local)
+        while start < stop:
+            number, at = divmod(start, PAGE)
+            found += self._page(number)[at : at + stop - start]
+            start = (number + 1) * PAGE
+        return found
 
     def _page(self, number: int) -> list[Row]:
         page = self._pages.get(number)

