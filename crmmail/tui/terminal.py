@@ -20,6 +20,7 @@ from textual.message import Message
 AT_ONCE = 4096  # bytes read at a time
 AT_HAND = 0.001  # seconds a terminal has to take a page: a pseudo-terminal holds 8 kB, a page is 20
 BEHIND = 1 << 20  # bytes that wait for the terminal; beyond, it is told nothing more but, later, the whole screen
+BROKEN_OFF = b"\x18\x1b[?2026l"  # whatever sequence was begun (CAN), and a paint held back until it is whole
 PATIENCE = 1.0  # seconds a terminal has for the last words
 HANGUP = 128 + signal.SIGHUP
 
@@ -149,8 +150,15 @@ class Terminal(LinuxDriver):
                 self._waiting.clear()
         return False
 
+    def stop_application_mode(self) -> None:
+        """Give the terminal back. Where it is behind, what was still to be painted no longer matters."""
+        if self._watched:
+            self._waiting[:] = BROKEN_OFF
+        self._behind = False
+        super().stop_application_mode()
+
     def close(self) -> None:
-        """The last words, and the terminal is given back."""
+        """The last words are waited for, but not for long."""
         if self._out is not None:
             self._written(self._out, PATIENCE)
             self._loop.remove_writer(self._out)

@@ -15,7 +15,7 @@ import pytest
 from tests.tty.terminal import Terminal
 
 DEMO = "import sys; from crmmail.cli import main; sys.exit(main(['demo', '--offline', '--messages', '200']))"
-IMPATIENT = "import crmmail.tui.terminal as t; t.BEHIND = 20_000; " + DEMO
+IMPATIENT = "import crmmail.tui.terminal as t; t.BEHIND, t.PATIENCE = 20_000, 20; " + DEMO
 PLACE = re.compile(r"(\d+)/\d+\s*$", re.MULTILINE)
 
 
@@ -81,6 +81,21 @@ def test_a_terminal_that_takes_nothing_holds_up_no_key_and_shows_everything_late
         terminal.settle(0.5)
         assert terminal.text == late
         assert len(terminal.raw) < 300_000
+
+
+def test_a_terminal_that_is_behind_is_given_back_nevertheless() -> None:
+    with demo(IMPATIENT) as terminal:
+        terminal.wait_for("All inboxes", 60)
+        terminal.settle(0.5)
+        for turn in range(40):
+            terminal.type("home" if turn % 2 else "G")
+            time.sleep(0.02)
+        os.kill(terminal.pid, signal.SIGTERM)
+        time.sleep(3)  # it says its last words and waits for somebody to read them
+        assert terminal.wait_for_end() == 128 + signal.SIGTERM
+        written = bytes(terminal.raw)
+        assert written.rfind(b"\x1b[?1049l") > written.rfind(b"\x1b[?1049h")
+        assert written.rfind(b"\x1b[?25h") > written.rfind(b"\x1b[?25l")
 
 
 def test_stopped_by_the_shell_and_called_back(terminal: Terminal) -> None:
