@@ -24,6 +24,7 @@ from crmmail.model import Change, Draft
 from crmmail.tui import account_rows, commands, words
 from crmmail.tui.account_files import AccountFiles
 from crmmail.tui.account_list import AccountList, AccountPages
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.commands import ACCOUNTS, COMMANDS, Command, Context, possible
 from crmmail.tui.keyboard import stroke
 from crmmail.tui.keymap import Keymap, shown
@@ -83,7 +84,7 @@ class Heading(Widget):
         return Strip(account_rows.heading(shape, self.rows.ink)).adjust_cell_length(self.size.width, self.rows.ink())
 
 
-class AccountsScreen(AccountFiles, Screen[Left]):
+class AccountsScreen(ClosesOnce, AccountFiles, Screen[Left]):
     """All accounts. Dismissed with what to show next, or None."""
 
     AUTO_FOCUS = ""

@@ -21,6 +21,7 @@ from crmmail.errors import CrmMailError
 from crmmail.i18n import N_, _, ngettext
 from crmmail.model import Change, Mailbox
 from crmmail.tui import format, words
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.commands import COMMANDS, MAILBOXES, Command, Context, possible
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.keyboard import Keyboard
@@ -67,7 +68,7 @@ class BoxLines(Choices):
         return Strip([stripe, *strip.crop(1)]).adjust_cell_length(self.size.width)
 
 
-class Mailboxes(Keyboard, ModalScreen[None]):
+class Mailboxes(ClosesOnce, Keyboard, ModalScreen[None]):
     """One line a mailbox; below it what is to be known of the chosen one, and the keys."""
 
     def __init__(self, store: Store, keymap: Keymap) -> None:

@@ -21,6 +21,7 @@ from crmmail.i18n import _
 from crmmail.mail.text import clean_line
 from crmmail.model import Draft, Identity, Mailbox, Outgoing
 from crmmail.tui import words
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.keyboard import Keyboard
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def content(draft: Draft) -> Draft:
     return replace(draft, id=0, cursor=0, revision=0, saved_ms=0, remote_id="")
 
 
-class Composer(Keyboard, Screen[Outcome]):
+class Composer(ClosesOnce, Keyboard, Screen[Outcome]):
     """The composer as its mixins see it."""
 
     takes_typing = True

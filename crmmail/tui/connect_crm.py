@@ -24,12 +24,13 @@ from crmmail.crm.connection import BCC, LABELS, LOCAL, QUESTIONS, CrmConnected, 
 from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _
 from crmmail.tui import format
+from crmmail.tui.closing import ClosesOnce
 
 MOST_QUESTIONS = max(len(asked) for asked in QUESTIONS.values())
 DOCUMENT = "docs/crm.md"
 
 
-class ConnectCrmScreen(ModalScreen[CrmConnected | None]):
+class ConnectCrmScreen(ClosesOnce, ModalScreen[CrmConnected | None]):
     """Connect a CRM; `kind` of the one to connect again."""
 
     DEFAULT_CSS = """

@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 
 from crmmail.i18n import _
 from crmmail.tui import format
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.scroll import PaintedScroll
 
 R = TypeVar("R")
@@ -51,7 +52,7 @@ class Button(Static, can_focus=True):
             self.post_message(self.Pressed(self))
 
 
-class Dialog(ModalScreen[R]):
+class Dialog(ClosesOnce, ModalScreen[R]):
     """A box in the middle; Esc leaves it without an answer."""
 
     def on_key(self, event: events.Key) -> None:

@@ -26,6 +26,7 @@ from crmmail.errors import CrmMailError, SignInError
 from crmmail.i18n import _, language
 from crmmail.signing import Done, Guide, Wish
 from crmmail.tui import format, guide_words
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.dialogs import MOVES, Button, Choices
 from crmmail.tui.guide_form import Fields
 from crmmail.tui.guide_words import APP_PASSWORD, GOOGLE, MICROSOFT, SERVERS
@@ -36,7 +37,7 @@ COLUMNS = 70  # of the text within the frame
 Told = Found | Checked | Done | CrmMailError | None
 
 
-class GuideScreen(InOrder, ModalScreen[Done | None]):
+class GuideScreen(ClosesOnce, InOrder, ModalScreen[Done | None]):
     """Connect a mailbox; `form`: mend and try one there is."""
 
     DEFAULT_CSS = """

@@ -14,6 +14,7 @@ from crmmail.crm.model import LogState, LogStatus
 from crmmail.i18n import _
 from crmmail.model import Change
 from crmmail.tui import account_words
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.commands import Context
 from crmmail.tui.context import LOGGING
 from crmmail.tui.dialogs import Choices
@@ -29,7 +30,7 @@ Answer = tuple[str, int | str]
 """What to do with which message; ACCOUNT: which account to show."""
 
 
-class LogQueue(Listed, ModalScreen["Answer | None"]):
+class LogQueue(ClosesOnce, Listed, ModalScreen["Answer | None"]):
     """One line a message or account the CRM is told of."""
 
     def __init__(self, store: Store, keymap: Keymap) -> None:

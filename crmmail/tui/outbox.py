@@ -15,6 +15,7 @@ from textual.widgets import Static
 from crmmail.i18n import _, ngettext
 from crmmail.model import Change, Op, OpState, Outgoing, SendState
 from crmmail.tui import format, outgoing_lines, words
+from crmmail.tui.closing import ClosesOnce
 from crmmail.tui.commands import OUTBOX, Context
 from crmmail.tui.dialogs import Choices
 from crmmail.tui.keymap import Keymap
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Entry = Outgoing | list[Op]
 
 
-class Outbox(Listed, ModalScreen["Outgoing | None"]):
+class Outbox(ClosesOnce, Listed, ModalScreen["Outgoing | None"]):
     """One line a message on its way, one line an act. Answers the message that shall be a draft again."""
 
     def __init__(self, store: Store, keymap: Keymap, *, clock: Callable[[], float]) -> None:

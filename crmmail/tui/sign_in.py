@@ -40,12 +40,13 @@ from crmmail.signing import (
     can_open_browser,
 )
 from crmmail.tui import format
+from crmmail.tui.closing import ClosesOnce
 
 PROVIDERS = (("gmail", "Gmail"), ("outlook", "Outlook"))
 DOCUMENT = "docs/connecting.md"
 
 
-class SignInScreen(ModalScreen[Done | None]):
+class SignInScreen(ClosesOnce, ModalScreen[Done | None]):
     """Sign in to a new mailbox, or again to one there is (`mailbox`)."""
 
     DEFAULT_CSS = """

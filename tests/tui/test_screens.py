@@ -5,16 +5,18 @@ from __future__ import annotations
 import gettext
 
 import pytest
+from textual import events
 
 from crmmail import i18n
 from crmmail.model import Phase, Query, Status
 from crmmail.ops import Verb
 from crmmail.signing import Done
 from crmmail.tui.commands import COMMANDS, Context
-from crmmail.tui.dialogs import Confirm
+from crmmail.tui.composer_base import Composer
+from crmmail.tui.dialogs import Confirm, Dialog
 from crmmail.tui.menu import ActionsMenu
 from crmmail.tui.palette import Palette, matches
-from tests.tui.conftest import NOW, app_on, connect, fill, incoming, raw, shown, until
+from tests.tui.conftest import NOW, app_on, connect, fill, incoming, raw, shown, type_ahead, until
 
 
 @pytest.fixture
@@ -340,3 +342,30 @@ def test_the_palette_names_what_says_little_else_first():
     assert [command.label for command in matches("mark as", context)][:2] == ["Mark as read", "Mark as unread"]
     found = matches("", context)
     assert found == [command for command in COMMANDS if command in found], "nothing typed: as they stand in the menu"
+
+
+@pytest.mark.parametrize("keys", ["question_mark", "full_stop", "B", "ctrl+t", "g o", "q", "ctrl+k", "D"])
+@pytest.mark.parametrize("often", ["escape", "q", "enter"])
+async def test_what_is_pressed_too_often_closes_one_screen(gmail, keys, often):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("g", "t", *keys.split())
+        await pilot.pause(0.1)
+        type_ahead(app, [often] * 4)
+        await pilot.pause(0.3)
+        assert app.screen_stack[0] is app.main
+    assert app._exception is None
+
+
+async def test_escape_twice_in_a_question_of_the_composer_leaves_the_composer_open(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Composer))
+        await pilot.press("alt+a")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        dialog = app.screen
+        for _turn in range(3):
+            dialog.post_message(events.Key("escape", None))
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, Composer)
