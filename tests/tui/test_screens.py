@@ -369,3 +369,19 @@ async def test_escape_twice_in_a_question_of_the_composer_leaves_the_composer_op
             dialog.post_message(events.Key("escape", None))
         await pilot.pause(0.3)
         assert isinstance(app.screen, Composer)
+
+
+async def test_what_came_over_a_screen_stays_when_that_is_answered(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("full_stop")
+        await until(pilot, lambda: isinstance(app.screen, ActionsMenu))
+        menu = app.screen
+        over = Confirm("Over it?", "", "Yes")
+        await app.push_screen(over)
+        for _turn in range(2):
+            menu.post_message(events.Key("escape", None))
+        await pilot.pause(0.2)
+        assert app.screen is over
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.main)
