@@ -182,7 +182,7 @@ class AccountsScreen(ClosesOnce, AccountFiles, Screen[Left]):
 
     def action_accounts_search(self) -> None:
         """Type what to look for."""
-        self.line.focus()
+        self.set_focus(self.line)  # at once: `focus` would let the keys behind this one be commands
         self.renew()
 
     def publish(self, change: Change) -> None:

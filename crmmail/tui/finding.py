@@ -18,20 +18,21 @@ TYPING_PAUSE = 0.06  # seconds without a key before the list follows; a fast typ
 
 
 class FindInput(Input):
-    """The line to type in. Enter and ↓ go to what was found, Esc leaves."""
+    """The line to type in. Enter, Tab and ↓ go to what was found, Esc leaves."""
 
     @dataclass
     class Left(Message):
-        """The user is done typing. `keep` the result, or go back."""
+        """The user is done typing in this line. `keep` the result, or go back."""
 
+        line: FindInput
         keep: bool
 
     def on_key(self, event: events.Key) -> None:
         """Keys that leave the line."""
-        if event.key in ("escape", "down", "enter"):
+        if event.key in ("escape", "down", "enter", "tab"):
             event.stop()
             event.prevent_default()
-            self.post_message(self.Left(event.key != "escape"))
+            self.post_message(self.Left(self, event.key != "escape"))
 
 
 class Finding(MailScreen):
@@ -62,11 +63,11 @@ class Finding(MailScreen):
             self._before = (shown, self.messages.cursor_id)
         self._find_base = base
         if self._find_line is None:
-            self._find_line = FindInput(shown.text, placeholder=title, id="find", compact=True)
+            self._find_line = FindInput(shown.text, placeholder=title, compact=True)
             await self.mount(self._find_line, before=self.notice)
-        self._find_line.focus()
+        self.set_focus(self._find_line)  # at once: `focus` would let the keys behind this one be commands
 
-    @on(Input.Changed, "#find")
+    @on(Input.Changed, "FindInput")
     def _typed(self, event: Input.Changed) -> None:
         if self._find_timer is not None:
             self._find_timer.stop()
@@ -84,13 +85,15 @@ class Finding(MailScreen):
 
     @on(FindInput.Left)
     async def _left(self, event: FindInput.Left) -> None:
-        line, self._find_line = self._find_line, None
+        if event.line is not self._find_line:  # it was left already; another one may have been opened
+            return
+        self._find_line = None
         if self._find_timer is not None:
             self._find_timer.stop()
-        if line is not None:
-            if event.keep:
-                self._find(line.value)
-            await line.remove()
+        if event.keep:
+            self._find(event.line.value)
+        self.set_focus(None)  # the next key is the list's
+        await event.line.remove()
         if not event.keep or not self.messages.query_shown.text:
             self.action_leave_search()
         self.go_to_pane(LIST)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from textual.widget import Widget
+
 from crmmail.model import Folder, Mailbox, Query, Status
 from crmmail.tui import words
 from crmmail.tui.commands import LIST
@@ -44,6 +46,12 @@ class MailScreen(Keyboard, PaintedScreen):
     def go_to_pane(self, pane: str) -> None:
         """Send the keys to a pane."""
         raise NotImplementedError
+
+    def focus_next(self, selector: str | type[Widget] = "*") -> Widget | None:
+        """Nowhere: no pane has Textual's focus, and Tab would give it to a line that is just leaving."""
+        return self.focused
+
+    focus_previous = focus_next
 
     def fit_panes(self) -> None:
         """Show the panes that fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import random
 
 import pytest
 from textual import events
@@ -385,3 +386,28 @@ async def test_what_came_over_a_screen_stays_when_that_is_answered(gmail):
         assert app.screen is over
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.main)
+
+
+async def test_what_is_typed_right_behind_the_slash_is_searched_for(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        type_ahead(app, "/dde")
+        await until(pilot, lambda: "0 found" in shown(app))
+        assert app.main._find_line.value == "dde"
+        await pilot.press("escape")
+        await until(pilot, lambda: "200 messages" in shown(app))
+
+
+async def test_a_search_opened_again_and_again_leaves_no_line_behind(gmail):
+    app = app_on(gmail)
+    chance = random.Random(3)
+    async with app.run_test(size=(100, 30)) as pilot:
+        for _turn in range(30):
+            type_ahead(app, chance.choices(["/", "escape", "/", "enter", "tab"], k=5))
+            await pilot.pause(chance.choice([0.0, 0.0, 0.01]))
+        for _turn in range(4):
+            await pilot.press("escape")
+            await pilot.pause(0.05)
+        assert (app.focused, app.main._find_line) == (None, None)
+        assert not app.main.query("FindInput")
+    assert app._exception is None
