@@ -259,7 +259,7 @@ COMMANDS: tuple[Command, ...] = (
         footer=66,
         menu=True,
     ),
-    Command("headers", ("h",), N_("Show all headers"), READ, panes=frozenset({READER}), needs=_reading, menu=True),
+    Command("headers", ("h",), N_("Show all headers"), READ, panes=frozenset({READER}), needs=_targets, menu=True),
     Command(
         "raw",
         ("ctrl+o",),

@@ -151,3 +151,9 @@ def test_the_verbs_of_the_shell_are_the_verbs_of_the_table():
     from crmmail.cli import VERBS
 
     assert {command.cli for command in COMMANDS if command.cli} == {*VERBS, "undo", "redo"}
+
+
+def test_headers_are_shown_of_a_message_only():
+    headers = BY_ID["headers"]
+    assert possible(headers, Context(pane=READER, reading=True, targets=1))
+    assert not possible(headers, Context(pane=READER, reading=True, targets=0))
