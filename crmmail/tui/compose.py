@@ -121,6 +121,8 @@ class ComposeScreen(Typing, Sending, Inserting, ForAccount):
 
     def on_mount(self) -> None:
         """Show the draft; the cursor where there is something to do."""
+        if self._answer is not None:  # left before it stood
+            return
         self.offers.display = False
         self.sender.key = self.keymap.first("compose_from")
         self.files.key = self.keymap.first("compose_attach")

@@ -154,6 +154,8 @@ class Form(Dialog[Values]):
         if not self.touched:
             self.dismiss(None)
             return
+        if self.app.screen is not self:  # it is asked already
+            return
         question = Confirm(_("Leave without saving?"), _("What you changed here is lost."), _("Leave"))
         self.app.push_screen(question, self._left)
 

@@ -15,6 +15,7 @@ from crmmail.signing import Done
 from crmmail.tui.commands import COMMANDS, Context
 from crmmail.tui.composer_base import Composer
 from crmmail.tui.dialogs import Confirm, Dialog
+from crmmail.tui.form import Field, Form
 from crmmail.tui.menu import ActionsMenu
 from crmmail.tui.palette import Palette, matches
 from tests.tui.conftest import NOW, app_on, connect, fill, incoming, raw, shown, type_ahead, until
@@ -411,3 +412,25 @@ async def test_a_search_opened_again_and_again_leaves_no_line_behind(gmail):
         assert (app.focused, app.main._find_line) == (None, None)
         assert not app.main.query("FindInput")
     assert app._exception is None
+
+
+@pytest.mark.parametrize("often", range(1, 5))
+async def test_the_composer_left_as_soon_as_it_is_opened(gmail, often):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        type_ahead(app, ["c", *["escape"] * often] * 2)
+        await pilot.pause(0.5)
+        assert app.screen_stack[0] is app.main
+    assert app._exception is None
+
+
+async def test_a_form_asks_once_whether_to_leave(gmail):
+    app = app_on(gmail)
+    async with app.run_test(size=(100, 30)) as pilot:
+        form = Form("Account", [Field("name", "Name")])
+        await app.push_screen(form)
+        await pilot.press(*"Acme")
+        for _turn in range(4):
+            form.post_message(events.Key("escape", None))
+        await pilot.pause(0.3)
+        assert [type(screen) for screen in app.screen_stack[1:]] == [Form, Confirm]
